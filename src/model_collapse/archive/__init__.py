@@ -1,0 +1,23 @@
+"""Records on disk: write atomically, read, resume, merge. Nothing is ever pickled."""
+
+from .files import ArchiveError, digest, file_digest, once, tree_digest
+from .record import EXAMPLE_CHAINS, QUANTILES, Record, grid, load_record, save_record, summarise
+from .state import BlockState, History, held
+
+__all__ = [
+    "EXAMPLE_CHAINS",
+    "QUANTILES",
+    "ArchiveError",
+    "BlockState",
+    "History",
+    "Record",
+    "digest",
+    "file_digest",
+    "grid",
+    "held",
+    "load_record",
+    "once",
+    "save_record",
+    "summarise",
+    "tree_digest",
+]

@@ -1,0 +1,151 @@
+"""Files that are either whole or not there: atomic writes, checksums, and no pickles.
+
+Every write goes to a neighbour of its target, is flushed to the disk and then renamed over it, so a reader, or
+a run that resumes after a kill, sees the old file or the new one and never a part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+__all__ = [
+    "ArchiveError",
+    "digest",
+    "file_digest",
+    "once",
+    "read_arrays",
+    "tree_digest",
+    "write_arrays",
+    "write_folder",
+    "write_json",
+]
+
+
+class ArchiveError(RuntimeError):
+    """A record or a resume state that cannot be trusted or cannot be written. The message is one line."""
+
+
+def digest(value: object) -> str:
+    """SHA-256, as 64 hexadecimal digits, of a JSON-able value in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256, as 64 hexadecimal digits, of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def tree_digest(folder: Path) -> str:
+    """SHA-256 over the names and contents of all Python files below `folder`."""
+    files = sorted(folder.rglob("*.py"))
+    return digest({path.relative_to(folder).as_posix(): file_digest(path) for path in files})
+
+
+def once(path: Path, make: Callable[[], dict]) -> dict:
+    """The JSON object at `path`; made and written by `make` where there is none yet."""
+    if not path.exists():
+        write_json(path, make())
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise ArchiveError(f"{path} is damaged: delete {path.parent.name}/ to begin again") from None
+
+
+def write_json(path: Path, value: Mapping) -> None:
+    """Write `value` as indented JSON, atomically.
+
+    Raises
+    ------
+    ArchiveError
+        Where the folder is read-only or full.
+    """
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    _write(path, lambda stream: stream.write(text.encode()))
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as an uncompressed .npz, atomically; raises `ArchiveError` as `write_json` does."""
+    _write(path, lambda stream: np.savez(stream, **arrays))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read what `write_arrays` wrote.
+
+    Raises
+    ------
+    ArchiveError
+        Where the file is truncated, altered, foreign, or holds a pickle.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise ArchiveError(f"{path.name} is damaged ({error}); delete {path.parent.name}/ to begin that block again") from None
+
+
+def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
+    """Make the folder `target` in one step: `fill` writes into a neighbour, which then takes its name.
+
+    An older folder of that name is replaced; whoever looks sees the old one, none for an instant, or the new one.
+    """
+    with _one_line(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        old = aside.with_name(aside.name + ".old")
+        try:
+            aside.mkdir()
+            fill(aside)
+            for path in sorted(aside.rglob("*")):
+                _sync(path)
+            if target.exists():
+                target.rename(old)
+            aside.rename(target)
+            _sync(target.parent)
+        finally:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(path: Path, fill: Callable) -> None:
+    with _one_line(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            with open(aside, "wb") as stream:
+                fill(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(aside, path)
+            _sync(path.parent)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ArchiveError(f"cannot write {path}: {error.strerror or error}; what was saved before is untouched") from None

@@ -1,0 +1,1 @@
+"""The theory, simulated: resampling (`discrete`), refitting a Gaussian (`gaussian`), least squares (`regression`)."""

@@ -1,0 +1,320 @@
+"""A Gaussian fitted to its predecessor's sample, for thousands of chains at once.
+
+Backs chapter *Theory* (Shumailov et al., Nature 2024, Theorem 3.1 and supplement 3.1.1; the released notebook's
+single-Gaussian cells; Alemohammad et al., section 2.2 and figures 10 to 12; Kazdan et al., the Gaussian sweep).
+
+A sample of a Gaussian enters a fit only through its mean and its scatter matrix, which are independent and have
+exact laws (normal and Wishart). So a chain draws *those* instead of n items: same distribution, at the cost of one
+item. `Points` holds the items themselves, for regimes that pick some of them and for the test that both agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..recursion import Turn, stream
+from ..regimes import Pool, Regime, Source
+from ..runs import BaseConfig, Family, Study, arms
+
+__all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "GaussianLearner", "Model", "Moments", "Points", "run"]
+
+PROTOCOL = 1
+VARIANTS = {"theorem": "unbiased mean and covariance, as in Theorem 3.1", "code": "ddof 0, as in the released notebook"}
+
+
+@dataclass(frozen=True)
+class Config(BaseConfig):
+    """Settings of a run; the human data are N(0, I) in `d` dimensions.
+
+    Attributes
+    ----------
+    d : int
+        Dimensions.
+    n : int
+        Items a pool, M in the source.
+    growth : float
+        Generation g samples ``round(n * (g + 2)**growth)`` items for the next pool (M_i = M_0 i^growth); 0 is constant.
+    n_initial : int
+        Human items that generation 0 sees; 0 means `n`.
+    bias : float
+        Sampling bias lambda of Alemohammad et al.: items come from N(mu, lambda Sigma); 1 is unbiased.
+    items : {"auto", "moments", "points"}
+        Draw sufficient statistics or the items themselves; "auto" takes items where the regime must pick some.
+    """
+
+    d: int = 1
+    n: int = 100
+    growth: float = 0.0
+    n_initial: int = 0
+    bias: float = 1.0
+    items: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.d >= 1, f"d must be at least 1, not {self.d}")
+        self.require(self.n >= 2, f"n must be at least 2, not {self.n}")
+        self.require(0 < self.bias <= 1, f"the sampling bias must lie in (0, 1], not {self.bias:g}")
+        self.require(self.items in ("auto", "moments", "points"), f"items must be auto, moments or points, not {self.items!r}")
+
+    def pool_size(self, g: int) -> int:
+        """Items in pool g."""
+        return round(self.n * (g + 1) ** self.growth)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A sample known by its size, mean and a root of its scatter matrix.
+
+    Attributes
+    ----------
+    size : int
+    mean : numpy.ndarray, shape (chains, d)
+    root : numpy.ndarray, shape (chains, d, k)
+        ``root @ root.T`` is the sum of outer products of deviations from the mean. A root, since it keeps its
+        digits where axes have shrunk by many orders of magnitude.
+    """
+
+    size: int
+    mean: np.ndarray
+    root: np.ndarray
+
+    def take(self, n: int, rng: np.random.Generator) -> Moments:
+        raise TypeError("moments do not know their items; draw Points where a regime picks some")
+
+    @classmethod
+    def merge(cls, parts: Sequence[Moments | Points]) -> Moments:
+        """Union of samples, by the parallel update of mean and scatter (Chan, Golub and LeVeque)."""
+        total, *rest = [part.moments() for part in parts if part.size]
+        for part in rest:
+            size = total.size + part.size
+            gap = part.mean - total.mean
+            across = gap[:, :, None] * np.sqrt(total.size * part.size / size)
+            root = _root(np.concatenate([total.root, part.root, across], axis=2))
+            total = Moments(size, total.mean + gap * (part.size / size), root)
+        return total
+
+    def moments(self) -> Moments:
+        return self
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"size": np.array(self.size), "mean": self.mean, "root": self.root}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Moments:
+        return cls(int(arrays["size"]), arrays["mean"], arrays["root"])
+
+
+@dataclass(frozen=True)
+class Points:
+    """The items themselves, ``x`` of shape (chains, size, d)."""
+
+    x: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return self.x.shape[1]
+
+    def take(self, n: int, rng: np.random.Generator) -> Points:
+        return self.subsample([self], n, rng)[0]
+
+    @classmethod
+    def merge(cls, parts: Sequence[Moments | Points]) -> Moments | Points:
+        if all(isinstance(part, Points) for part in parts):
+            return cls(np.concatenate([part.x for part in parts], axis=1))
+        return Moments.merge(parts)
+
+    @classmethod
+    def subsample(cls, parts: Sequence[Points], n: int, rng: np.random.Generator) -> tuple[Points, np.ndarray]:
+        chains = len(parts[0].x)
+        ends = np.cumsum([part.size for part in parts])
+        picked = _distinct(ends[-1], n, chains, rng)
+        maker = np.searchsorted(ends, picked, side="right")
+        within = picked - np.concatenate([[0], ends])[maker]
+        x = np.empty((chains, n, parts[0].x.shape[2]))
+        counts = np.zeros((chains, len(parts)), dtype=int)
+        for k, part in enumerate(parts):
+            chain, slot = np.nonzero(maker == k)
+            x[chain, slot] = part.x[chain, within[chain, slot]]
+            counts[:, k] = np.bincount(chain, minlength=chains)
+        return cls(x), counts
+
+    def moments(self) -> Moments:
+        mean = self.x.mean(axis=1)
+        gaps = self.x - mean[:, None, :]
+        return Moments(self.size, mean, _root(gaps.transpose(0, 2, 1)))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"x": self.x}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Points:
+        return cls(arrays["x"])
+
+
+@dataclass(frozen=True)
+class Model:
+    """Fitted Gaussians: ``mean`` (chains, d) and a root of the covariance, ``root`` (chains, d, k)."""
+
+    mean: np.ndarray
+    root: np.ndarray
+
+    def draw_points(self, n: int, rng: np.random.Generator) -> Points:
+        z = rng.standard_normal((len(self.mean), n, self.root.shape[2]))
+        return Points(self.mean[:, None, :] + _times(self.root, z.transpose(0, 2, 1)).transpose(0, 2, 1))
+
+    def draw_moments(self, n: int, rng: np.random.Generator) -> Moments:
+        """Mean and scatter of `n` items from their exact joint law: a normal and, independently, a Wishart."""
+        chains, k = len(self.mean), self.root.shape[2]
+        if n == 0:
+            return Moments(0, self.mean, np.zeros_like(self.root))
+        z = rng.standard_normal((chains, k, 1)) / np.sqrt(n)
+        return Moments(n, self.mean + _times(self.root, z)[:, :, 0], _times(self.root, _wishart_root(n - 1, k, chains, rng)))
+
+
+class GaussianLearner:
+    """Fit by moments, sample with bias lambda, measure against N(0, I)."""
+
+    def __init__(self, config: Config, regime: Regime):
+        self.config, self.regime = config, regime
+        picks = regime.name == "accumulate_subsample"
+        self.points = config.items == "points" or (config.items == "auto" and picks)
+
+    def prepare(self, source: Source, turn: Turn) -> None:
+        """Nothing to prepare: the truth is known."""
+
+    def fit(self, pool: Pool, turn: Turn) -> Model:
+        moments = pool.items.moments()
+        freedom = moments.size - (self.config.variant == "theorem")
+        return Model(moments.mean, moments.root / np.sqrt(freedom))
+
+    def sample(self, model: Model, pool: Pool, turn: Turn) -> Moments | Points:
+        biased = replace(model, root=model.root * np.sqrt(self.config.bias))
+        n = self.regime.needed(self.config.pool_size(turn.g + 1))
+        return (biased.draw_points if self.points else biased.draw_moments)(n, turn.sample)
+
+    def measure(self, model: Model, synthetic: Moments | Points, turn: Turn) -> dict[str, np.ndarray]:
+        """Distance of the fitted model from the truth, and its parameters, each of shape (chains,).
+
+        ``w2_squared`` and ``w2``: Wasserstein-2 distance to N(0, I); ``mean_error``: squared error of the mean;
+        ``variance``: trace of the covariance over d; ``sd``: its square root; ``mean``: first coordinate;
+        ``second_moment``: mean^2 + variance of the first coordinate.
+        """
+        d = model.mean.shape[1]
+        mean_error = (model.mean**2).sum(axis=1)
+        trace = (model.root**2).sum(axis=(1, 2))
+        singular = model.root[:, 0] if d == 1 else np.linalg.svd(model.root, compute_uv=False)
+        w2_squared = mean_error + np.maximum(trace + d - 2 * np.abs(singular).sum(axis=1), 0)
+        return {
+            "w2_squared": w2_squared,
+            "w2": np.sqrt(w2_squared),
+            "mean_error": mean_error,
+            "variance": trace / d,
+            "sd": np.sqrt(trace / d),
+            "mean": model.mean[:, 0],
+            "second_moment": model.mean[:, 0] ** 2 + (model.root[:, 0] ** 2).sum(axis=1),
+        }
+
+
+def build(config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data=None) -> tuple[Source, GaussianLearner]:
+    """The source and the learner of one block of chains."""
+    truth = Model(np.zeros((chains, config.d)), np.broadcast_to(np.eye(config.d), (chains, config.d, config.d)))
+    learner = GaussianLearner(config, regime)
+    rng = stream(seed, 0, "source")
+    n = config.n_initial or config.n
+    human = (truth.draw_points if learner.points or regime.name == "keep" else truth.draw_moments)(n, rng)
+    return Source(human, config.n, truth.draw_points if learner.points else truth.draw_moments), learner
+
+
+def restore(arrays: dict[str, np.ndarray]) -> Moments | Points:
+    """Items from the arrays that a resume state keeps."""
+    return (Points if "x" in arrays else Moments).from_arrays(arrays)
+
+
+def _wishart_root(freedom: int, d: int, chains: int, rng: np.random.Generator) -> np.ndarray:
+    """R with R R^T ~ Wishart(I_d, freedom): Bartlett's triangle, or plain columns where freedom < d."""
+    if freedom < d:
+        return rng.standard_normal((chains, d, freedom))
+    diagonal = np.sqrt(rng.chisquare(freedom - np.arange(d), size=(chains, d)))
+    if d == 1:
+        return diagonal[:, :, None]
+    root = np.zeros((chains, d, d))
+    low = np.tril_indices(d, -1)
+    root[:, low[0], low[1]] = rng.standard_normal((chains, len(low[0])))
+    root[:, np.arange(d), np.arange(d)] = diagonal
+    return root
+
+
+def _root(wide: np.ndarray) -> np.ndarray:
+    """A root of ``wide @ wide.T`` with as few columns as it needs, shape (chains, d, <= d)."""
+    d, k = wide.shape[1:]
+    if d == 1:
+        return np.sqrt((wide**2).sum(axis=2, keepdims=True))
+    if k <= d:
+        return wide
+    square = wide @ wide.transpose(0, 2, 1)
+    try:
+        return np.linalg.cholesky(square)
+    except np.linalg.LinAlgError:  # a chain whose scatter is singular to machine precision
+        values, vectors = np.linalg.eigh(square)
+        return vectors * np.sqrt(np.maximum(values, 0))[:, None, :]
+
+
+def _times(root: np.ndarray, z: np.ndarray) -> np.ndarray:
+    return root * z if root.shape[1:] == (1, 1) else root @ z
+
+
+def _distinct(total: int, n: int, chains: int, rng: np.random.Generator) -> np.ndarray:
+    """`n` different numbers below `total` for every chain, shape (chains, n), each set equally likely."""
+    keys = rng.random((chains, total), dtype=np.float32 if total < 10_000 else np.float64)
+    return np.argpartition(keys, n - 1, axis=1)[:, :n] if n < total else np.tile(np.arange(total), (chains, 1))
+
+
+_MARKS = (9, 24, 49, 99, 249, 499, 999, 2499)
+
+PROFILES = {
+    "smoke": Config(chains=40, block=20, generations=12, marks=_MARKS),
+    "quick": Config(chains=2000, block=1000, generations=999, marks=_MARKS),
+    "paper": Config(chains=10_000, block=2500, generations=999, marks=_MARKS),
+}
+
+_LONG = {"paper": {"generations": 9999}, "quick": {"generations": 2499}}
+_SHORT = {"paper": {"chains": 1000, "block": 500, "generations": 99}, "quick": {"chains": 200, "block": 100, "generations": 99}}
+_ONCE = {"generations": 0, "marks": ()}
+_HIGH = {
+    "paper": {"chains": 400, "block": 200, "generations": 99},
+    "quick": {"chains": 40, "block": 40, "generations": 29},
+    "smoke": {"chains": 4, "block": 2, "generations": 3, "d": 5},
+}
+_ADMISSIBLE = [
+    {"n_real": real, "n_synthetic": synthetic, "bias": bias}
+    for bias in (0.5, 0.7, 1.0)
+    for real in (250, 500, 1000, 2000, 4000)
+    for synthetic in (0, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200)
+]
+
+STUDIES = {
+    "replace": Study("replace", by_profile=_LONG),
+    "replace-code": Study("replace", variant="code"),
+    "superlinear": Study("replace", settings={"growth": 1.5}, by_profile=_LONG),
+    "one-shot": Study("replace", variant="code", settings=_ONCE, arms=arms(n=[10, 30, 100, 500, 10**3, 10**4, 10**5, 10**6, 10**7])),
+    "sizes": Study("replace", variant="code", arms=arms(n=[100, 500, 1000, 10_000])),
+    "keep10": Study("keep", settings={"share": 0.1}),
+    "augment": Study("augment"),
+    "accumulate": Study("accumulate"),
+    "subsample": Study("accumulate_subsample", by_profile=_SHORT),
+    "fresh10": Study("fresh", settings={"n_real": 10, "n_synthetic": 90}),
+    "bias": Study("replace", by_profile=_HIGH, arms=arms(d=[1, 10, 100], bias=[1.0, 0.85, 0.7])),
+    "fresh-start": Study(
+        "fresh",
+        settings={"d": 100, "n_real": 100, "n_synthetic": 900},
+        by_profile=_HIGH,
+        arms=arms(n_initial=[100, 1000], bias=[1.0, 0.8]),
+    ),
+    "admissible": Study("fresh", settings={"d": 100, "grid": "ends"}, by_profile=_HIGH, arms=arms(points=_ADMISSIBLE)),
+}
+
+FAMILY = Family("gaussian", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="theorem")
+run = FAMILY.run
