@@ -23,7 +23,7 @@ __all__ = [
     "expected_w2_squared_limit",
     "first_order_w2_squared",
     "fixed_share_floor",
-    "fresh_mean_variance",
+    "fresh_fixed_point",
     "log_variance_quantile",
     "lost_by",
     "marginal_variance",
@@ -101,9 +101,19 @@ def accumulate_mean_variance(n: int, fits: ArrayLike) -> np.ndarray:
     return (np.pi**2 / 6 - polygamma(1, fits + 1)) / n
 
 
-def fresh_mean_variance(n: int, share: float) -> float:
-    """Stationary Var of the fitted mean when a share of each pool of `n` is fresh: 1 / (n (2 s - s^2))."""
-    return 1 / (n * (2 * share - share**2))
+def fresh_fixed_point(n_real: int, n_synthetic: int, bias: float = 1.0) -> tuple[float, float]:
+    """Stationary (E[mu^2], E[sigma^2]) of the one-dimensional fit under fresh data, unbiased, exact.
+
+    Both moments obey one linear recursion: the pooled scatter holds those of both parts and the gap between their
+    means. For large n it gives E[mu^2] = 1 / (n (2 s - s^2)) at a fresh share s.
+    """
+    n = n_real + n_synthetic
+    mean_row = np.array([n_synthetic**2, n_synthetic * bias]) / n**2
+    gap_row = np.array([1.0, bias / max(n_synthetic, 1)]) * n_real * n_synthetic / n
+    variance_row = (np.array([0.0, max(n_synthetic - 1, 0) * bias]) + gap_row) / (n - 1)
+    constant = np.array([n_real / n**2, (n_real - 1 + (n_synthetic / n)) / (n - 1)])
+    mean, variance = np.linalg.solve(np.eye(2) - np.stack([mean_row, variance_row]), constant)
+    return float(mean), float(variance)
 
 
 def replace_test_error(d: int, n: int, sigma: float, fits: ArrayLike) -> np.ndarray:

@@ -86,20 +86,20 @@ class Source:
     n : int
         Items a pool, unless a regime says otherwise.
     reserve : callable or None
-        ``reserve(n, rng)`` gives n never-used human items: the true distribution for toys, a part set aside before
-        generation 0 for data sets. None where nothing was set aside.
+        ``reserve(n, g, rng)`` gives generation g its n never-used human items: the true distribution for toys, a
+        part set aside before generation 0 for data sets. None where nothing was set aside.
     """
 
     items: Items
     n: int
-    reserve: Callable[[int, np.random.Generator], Items] | None = None
+    reserve: Callable[[int, int, np.random.Generator], Items] | None = None
     advice: str = "this source sets nothing aside"
 
-    def draw(self, n: int, rng: np.random.Generator) -> Items:
-        """Draw `n` never-used human items; raises `RegimeError`, with how to set some aside, where there are none."""
+    def draw(self, n: int, g: int, rng: np.random.Generator) -> Items:
+        """`n` never-used human items for generation `g`; raises `RegimeError`, with how to set some aside, where there are none."""
         if self.reserve is None:
             raise RegimeError(f"regime 'fresh' needs human items that were never used: {self.advice}")
-        return self.reserve(n, rng)
+        return self.reserve(n, g, rng)
 
 
 Rule = Callable[["Regime", Source, Sequence, np.random.Generator], Pool]
@@ -175,7 +175,7 @@ def _accumulate_subsample(regime: Regime, source: Source, history: Sequence, rng
 
 
 def _fresh(regime: Regime, source: Source, history: Sequence, rng: np.random.Generator) -> Pool:
-    return _pool([(HUMAN, source.draw(regime.n_real, rng)), (len(history) - 1, history[-1])])
+    return _pool([(HUMAN, source.draw(regime.n_real, len(history), rng)), (len(history) - 1, history[-1])])
 
 
 REGIMES: dict[str, tuple[Rule, str]] = {

@@ -81,9 +81,6 @@ class Moments:
     mean: np.ndarray
     root: np.ndarray
 
-    def take(self, n: int, rng: np.random.Generator) -> Moments:
-        raise TypeError("moments do not know their items; draw Points where a regime picks some")
-
     @classmethod
     def merge(cls, parts: Sequence[Moments | Points]) -> Moments:
         """Union of samples, by the parallel update of mean and scatter (Chan, Golub and LeVeque)."""
@@ -171,7 +168,7 @@ class Model:
         if n == 0:
             return Moments(0, self.mean, np.zeros_like(self.root))
         z = rng.standard_normal((chains, k, 1)) / np.sqrt(n)
-        return Moments(n, self.mean + _times(self.root, z)[:, :, 0], _times(self.root, _wishart_root(n - 1, k, chains, rng)))
+        return Moments(n, self.mean + _times(self.root, z)[:, :, 0], _times(self.root, wishart_root(n - 1, k, chains, rng)))
 
 
 class GaussianLearner:
@@ -225,7 +222,8 @@ def build(config: Config, regime: Regime, chains: int, seed: tuple[int, ...], da
     rng = stream(seed, 0, "source")
     n = config.n_initial or config.n
     human = (truth.draw_points if learner.points or regime.name == "keep" else truth.draw_moments)(n, rng)
-    return Source(human, config.n, truth.draw_points if learner.points else truth.draw_moments), learner
+    draw = truth.draw_points if learner.points else truth.draw_moments
+    return Source(human, config.n, lambda n, g, rng: draw(n, rng)), learner
 
 
 def restore(arrays: dict[str, np.ndarray]) -> Moments | Points:
@@ -233,7 +231,7 @@ def restore(arrays: dict[str, np.ndarray]) -> Moments | Points:
     return (Points if "x" in arrays else Moments).from_arrays(arrays)
 
 
-def _wishart_root(freedom: int, d: int, chains: int, rng: np.random.Generator) -> np.ndarray:
+def wishart_root(freedom: int, d: int, chains: int, rng: np.random.Generator) -> np.ndarray:
     """R with R R^T ~ Wishart(I_d, freedom): Bartlett's triangle, or plain columns where freedom < d."""
     if freedom < d:
         return rng.standard_normal((chains, d, freedom))
@@ -268,11 +266,11 @@ def _times(root: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 def _distinct(total: int, n: int, chains: int, rng: np.random.Generator) -> np.ndarray:
     """`n` different numbers below `total` for every chain, shape (chains, n), each set equally likely."""
-    keys = rng.random((chains, total), dtype=np.float32 if total < 10_000 else np.float64)
+    keys = rng.random((chains, total))
     return np.argpartition(keys, n - 1, axis=1)[:, :n] if n < total else np.tile(np.arange(total), (chains, 1))
 
 
-_MARKS = (9, 24, 49, 99, 249, 499, 999, 2499)
+_MARKS = (9, 24, 49, 66, 99, 100, 249, 499, 999, 2499)
 
 PROFILES = {
     "smoke": Config(chains=40, block=20, generations=12, marks=_MARKS),
@@ -281,7 +279,7 @@ PROFILES = {
 }
 
 _LONG = {"paper": {"generations": 9999}, "quick": {"generations": 2499}}
-_SHORT = {"paper": {"chains": 1000, "block": 500, "generations": 99}, "quick": {"chains": 200, "block": 100, "generations": 99}}
+_SHORT = {"paper": {"chains": 1000, "block": 500, "generations": 100}, "quick": {"chains": 200, "block": 100, "generations": 100}}
 _ONCE = {"generations": 0, "marks": ()}
 _HIGH = {
     "paper": {"chains": 400, "block": 200, "generations": 99},
@@ -291,9 +289,10 @@ _HIGH = {
 _ADMISSIBLE = [
     {"n_real": real, "n_synthetic": synthetic, "bias": bias}
     for bias in (0.5, 0.7, 1.0)
-    for real in (250, 500, 1000, 2000, 4000)
-    for synthetic in (0, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200)
+    for real in (500, 1000, 2000, 4000, 8000)
+    for synthetic in ((0, 100, 200, 300, 400, 500, 600, 800, 1000, 1200, 1600) if bias < 1 else (0, 400, 1600))
 ]
+_SETTLED = _HIGH | {"paper": {"chains": 400, "block": 200, "generations": 40}}
 
 STUDIES = {
     "replace": Study("replace", by_profile=_LONG),
@@ -313,7 +312,7 @@ STUDIES = {
         by_profile=_HIGH,
         arms=arms(n_initial=[100, 1000], bias=[1.0, 0.8]),
     ),
-    "admissible": Study("fresh", settings={"d": 100, "grid": "ends"}, by_profile=_HIGH, arms=arms(points=_ADMISSIBLE)),
+    "admissible": Study("fresh", settings={"d": 100, "grid": "ends"}, by_profile=_SETTLED, arms=arms(points=_ADMISSIBLE)),
 }
 
 FAMILY = Family("gaussian", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="theorem")

@@ -1,0 +1,84 @@
+"""Closed forms against numbers that were had in another way: tables in the sources, brute force, limits."""
+
+import numpy as np
+import pytest
+
+from model_collapse import expectations as ex
+
+
+def test_c4_is_the_mean_of_the_sample_sd():
+    rng = np.random.default_rng(0)
+    for n in (2, 5, 40):
+        s = rng.standard_normal((200_000, n)).std(axis=1, ddof=1)
+        assert abs(s.mean() - ex.c4(n)) < 4 * s.std() / np.sqrt(len(s))
+
+
+def test_c4_joins_its_series_without_a_step():
+    values = ex.c4(np.arange(995, 1006))
+    assert np.abs(np.diff(values, 2)).max() < 1e-9
+
+
+@pytest.mark.parametrize(("n", "fits", "value"), [(100, 10, 0.1499), (100, 100, 1.446), (1000, 1000, 1.443), (1000, 2000, 2.788)])
+def test_exact_w2_of_the_reference_table(n, fits, value):
+    assert ex.expected_w2_squared(np.full(fits, n))[-1] == pytest.approx(value, abs=6e-4)
+
+
+def test_first_order_is_the_limit_of_the_exact_form_for_large_samples():
+    sizes = np.full(5, 10_000_000)
+    assert ex.expected_w2_squared(sizes) == pytest.approx(ex.first_order_w2_squared(sizes), rel=1e-5)
+
+
+def test_a_growing_sample_has_a_finite_limit_and_a_constant_one_has_none():
+    limit = ex.expected_w2_squared_limit(100, 1.5)
+    partial = ex.expected_w2_squared(np.round(100 * np.arange(1.0, 200_001) ** 1.5))
+    tail = 1.5 * 2 / np.sqrt(200_000) / 100
+    assert limit == pytest.approx(partial[-1] + tail, rel=1e-3)
+    assert ex.expected_w2_squared_limit(100, 1.0) == np.inf
+
+
+@pytest.mark.parametrize(("fits", "value"), [(10, 0.904), (100, 0.363)])
+def test_median_variance_of_the_reference_table(fits, value):
+    assert ex.median_variance(fits, 100) == pytest.approx(value, abs=6e-4)
+
+
+def test_log_variance_quantile_against_products_of_chi_squares():
+    rng = np.random.default_rng(1)
+    logs = np.log(rng.chisquare(99, (20_000, 50)) / 99).sum(axis=1)
+    assert np.log(ex.log_variance_quantile(50, 100, 0.0)) == pytest.approx(logs.mean(), abs=0.03)
+    assert np.log(ex.log_variance_quantile(50, 100, 2.326)) == pytest.approx(np.quantile(logs, 0.99), abs=0.06)
+
+
+def test_accumulated_mean_variance_is_the_partial_basel_sum():
+    assert ex.accumulate_mean_variance(100, 3) == pytest.approx((1 + 1 / 4 + 1 / 9) / 100)
+    assert ex.accumulate_mean_variance(100, 10**9) == pytest.approx(np.pi**2 / 600)
+
+
+@pytest.mark.parametrize(("share", "sd"), [(0.1, 0.0725), (0.5, 0.0365)])
+def test_fresh_fixed_point_of_the_reference_table(share, sd):
+    mean, variance = ex.fresh_fixed_point(round(share * 1000), round((1 - share) * 1000))
+    assert np.sqrt(mean) == pytest.approx(sd, rel=0.01)
+    assert variance == pytest.approx(1, abs=0.01)
+
+
+def test_fresh_data_alone_are_one_plain_fit():
+    assert ex.fresh_fixed_point(50, 0) == pytest.approx((1 / 50, 1.0))
+
+
+@pytest.mark.parametrize(("copies", "by5", "by9"), [(1, 0.73, 0.83), (2, 0.54, 0.69), (5, 0.21, 0.39), (10, 0.044, 0.15), (20, 0.002, 0.023)])
+def test_survival_null_of_the_reference_table(copies, by5, by9):
+    assert ex.lost_by(copies, 5) == pytest.approx(by5, abs=0.006)
+    assert ex.lost_by(copies, 9) == pytest.approx(by9, abs=0.006)
+
+
+def test_regression_errors_meet_at_the_first_fit_and_part_after():
+    assert ex.replace_test_error(10, 100, 2.0, 1) == pytest.approx(ex.accumulate_test_error(10, 100, 2.0, 1))
+    assert ex.accumulate_test_error(10, 100, 2.0, 10**9) == pytest.approx(np.pi**2 / 6 * ex.replace_test_error(10, 100, 2.0, 1))
+
+
+def test_the_floor_of_a_fixed_share_does_not_fall_with_the_sample():
+    assert ex.fixed_share_floor(20, 1e12, 1.0, 0.1, 1.0) == pytest.approx(0.01, rel=1e-6)
+
+
+def test_marginal_variance_and_absorption():
+    assert ex.marginal_variance(10, 100) == pytest.approx(1.1)
+    assert ex.absorption_probabilities([2, 1, 1]).tolist() == [0.5, 0.25, 0.25]
