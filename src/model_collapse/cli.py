@@ -1,0 +1,173 @@
+"""The command line: ``model-collapse run | claims``."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import claims as scorecard
+from .archive import ArchiveError
+from .datasets import DataError
+from .regimes import RegimeError, make_regime, nearest
+from .runs import ConfigError, Family, results_root
+
+__all__ = ["FAMILIES", "family", "main"]
+
+FAMILIES = {
+    "discrete": "model_collapse.theory.discrete",
+    "gaussian": "model_collapse.theory.gaussian",
+    "regression": "model_collapse.theory.regression",
+}
+"""Every family that can be run, and its room."""
+
+INTERRUPTED = 130
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Model Collapse, Replicated: run the loop, judge the claims.")
+
+
+def family(name: str) -> Family:
+    """The family of that name; raises `ConfigError`, with the nearest known one, where there is none."""
+    if name not in FAMILIES:
+        raise ConfigError(f"no family {name!r}{nearest(name, FAMILIES)}")
+    return importlib.import_module(FAMILIES[name]).FAMILY
+
+
+@app.command("run")
+def run_command(
+    name: Annotated[str, typer.Argument(metavar="FAMILY", help="discrete, gaussian or regression")],
+    study: Annotated[str | None, typer.Option(help="A study of the archive, by name; --list shows them")] = None,
+    profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
+    regime: Annotated[str | None, typer.Option(help="replace, keep(0.1), augment, accumulate, accumulate_subsample, fresh(10,90)")] = None,
+    variant: Annotated[str | None, typer.Option(help="A reading of the protocol; --list shows them")] = None,
+    chains: Annotated[int | None, typer.Option(help="Independent repetitions")] = None,
+    generations: Annotated[int | None, typer.Option(help="Index of the last generation")] = None,
+    seed: Annotated[int, typer.Option(help="A whole number; the same seed gives the same record")] = 0,
+    data: Annotated[Path | None, typer.Option(help="Your own data")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; may be repeated")] = None,
+    results: Annotated[Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")] = None,
+    run_name: Annotated[str | None, typer.Option("--name", help="Name of the run's folder")] = None,
+    checkpoint: Annotated[float, typer.Option(help="Seconds between checkpoints; 0 saves every generation")] = 5.0,
+    trace: Annotated[Path | None, typer.Option(help="Write a line as each phase begins, for profiling")] = None,
+    listing: Annotated[bool, typer.Option("--list", help="Show the studies and variants of this family")] = False,
+) -> None:
+    """Run the loop and leave a record. Stopped half-way, the same command goes on where it was."""
+    chosen = family(name)
+    if listing:
+        return _list(chosen)
+    changes = _changes(chosen, regime, variant, chains, generations, setting)
+    root = results or results_root()
+    with _tracer(trace) as on:
+        record = chosen.run(
+            study, profile, seed=seed, data=data, save=root, rules=scorecard.rules_in_force(name),
+            name=run_name, on=on, checkpoint=checkpoint, **changes,
+        )  # fmt: skip
+    seconds = record.manifest["seconds"]["total"]
+    typer.echo(f"{name}/{record.manifest['run']}: {record.manifest['chains']} chains to generation {record.manifest['generations']}, {seconds:.1f} s")
+
+
+@app.command("claims")
+def claims_command(
+    as_json: Annotated[bool, typer.Option("--json", help="One object per claim")] = False,
+    results: Annotated[Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")] = None,
+) -> None:
+    """The scorecard: every claim, what was measured, and the verdict that its rule gives."""
+    rows = scorecard.as_rows(scorecard.scorecard(scorecard.find_records(results or results_root())))
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("id", "claim", "paper", "measured", "chains", "verdict", title="Scorecard", show_lines=False)
+    for row in rows:
+        verdict = row["verdict"] + (" (rule changed since)" if row["rule_changed"] else "")
+        table.add_row(row["id"], row["statement"], row["paper"], row["measured"], str(row["chains"] or ""), verdict)
+    Console().print(table)
+
+
+def main() -> None:
+    """Run the command line; every foreseeable failure is one line on standard error and exit status 1."""
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        app(standalone_mode=False)
+    except (ConfigError, RegimeError, DataError, ArchiveError) as error:
+        sys.exit(f"model-collapse: {error}")
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt:
+        typer.echo("model-collapse: interrupted; run the same command again to go on from the last checkpoint", err=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in ("typer", "click"):
+            raise
+        error.show() if hasattr(error, "show") else typer.echo(error, err=True)
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+def _list(chosen: Family) -> None:
+    for name, study in chosen.studies.items():
+        swept = f", {len(study.arms)} arms" if len(study.arms) > 1 else ""
+        typer.echo(f"study   {name:18s} {study.regime}{swept}")
+    for name, meaning in chosen.variants.items():
+        typer.echo(f"variant {name:18s} {meaning}")
+    for name, config in chosen.profiles.items():
+        typer.echo(f"profile {name:18s} {config.chains} chains, {config.generations} generations")
+
+
+def _changes(chosen: Family, regime: str | None, variant: str | None, chains: int | None, generations: int | None, settings: list[str] | None) -> dict:
+    changes = {"variant": variant, "chains": chains, "generations": generations}
+    if regime is not None:
+        made = make_regime(regime)
+        changes |= {"regime": made.name}
+        changes |= {"share": made.share} if made.name == "keep" else {}
+        changes |= {"n_real": made.n_real, "n_synthetic": made.n_synthetic} if made.name == "fresh" else {}
+    defaults = chosen.config()
+    known = {f.name for f in dataclasses.fields(chosen.config)}
+    for text in settings or []:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise ConfigError(f"--set {text!r}: " + ("write NAME=VALUE" if not equals else f"no setting {name!r}{nearest(name, sorted(known))}"))
+        changes[name] = _typed(name, value, getattr(defaults, name))
+    return changes
+
+
+def _typed(name: str, value: str, default: object) -> object:
+    """`value` as the type that the setting has."""
+    try:
+        if isinstance(default, tuple):
+            kind = type(default[0]) if default else int
+            return tuple(kind(part) for part in value.split(","))
+        return type(default)(value)
+    except ValueError:
+        raise ConfigError(f"setting {name}: {value!r} is not {'a number' if not isinstance(default, str) else 'text'}") from None
+
+
+class _tracer:
+    """Writes "seconds phase generation" as each phase begins, unbuffered, so that a killed run leaves its last line."""
+
+    def __init__(self, path: Path | None):
+        try:
+            self.stream = open(path, "ab", buffering=0) if path else None  # noqa: SIM115 - closed on exit
+        except OSError as error:
+            raise ConfigError(f"--trace {path.name}: {error.strerror}") from None
+
+    def __enter__(self):
+        if self.stream is None:
+            return lambda phase, g: None
+        return lambda phase, g: self.stream.write(f"{time.perf_counter():.6f} {phase} {g}\n".encode())
+
+    def __exit__(self, *_: object) -> None:
+        if self.stream is not None:
+            self.stream.close()
+
+
+if __name__ == "__main__":
+    main()

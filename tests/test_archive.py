@@ -1,0 +1,216 @@
+"""Records and resume states: whole or refused, never half-used."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from model_collapse import archive
+from model_collapse.archive import ArchiveError, BlockState, History, load_record
+from model_collapse.theory import gaussian
+from model_collapse.theory.gaussian import Points
+
+
+@pytest.fixture
+def homes(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def make(homes, **changes):
+    return gaussian.run("replace", "smoke", save=homes / "results", checkpoint=0, progress=False, **changes)
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(phase: str, g: int):
+    def on(now: str, generation: int) -> None:
+        if (now, generation) == (phase, g):
+            raise Stop
+
+    return on
+
+
+def test_the_grid_has_every_early_generation_and_at_most_120_and_what_was_asked_for():
+    for last in (0, 3, 20, 21, 150, 2050, 10**6):
+        points = archive.grid(last, (7, 999, 10**9))
+        assert points[0] == 0 and points[-1] == last and (np.diff(points) > 0).all()
+        assert set(range(min(20, last) + 1)) <= set(points)
+        assert len(points) <= 122
+        assert (999 in points) == (last >= 999)
+
+
+def test_a_record_comes_back_as_it_was_written(homes):
+    written = make(homes)
+    read = load_record(written.path)
+    assert read.manifest == json.loads(json.dumps(written.manifest))
+    assert read.at("variance", 12)["mean"] == pytest.approx(written.at("variance", 12)["mean"], rel=1e-6)
+    assert read.chains("variance").shape == (13, 40)
+    assert read.arms == [""] and read.generations == list(range(13))
+
+
+def test_a_manifest_says_what_ran_and_nothing_of_who_or_where(homes):
+    record = make(homes, rules={"T2": "abc"})
+    text = json.dumps(record.manifest)
+    for key in ("config", "profile", "variant", "regime", "seed", "chains", "block", "data", "machine", "seconds", "source", "rules", "files"):
+        assert key in record.manifest
+    assert record.manifest["rules"] == {"T2": "abc"}
+    assert set(record.manifest["machine"]) >= {"processor", "instructions", "threads", "packages", "python"}
+    assert str(homes) not in text and os.uname().nodename not in text
+
+
+@pytest.mark.parametrize("phase", ["regime", "fit", "sample", "measure", "write"])
+@pytest.mark.parametrize("regime", ["replace", "accumulate", "accumulate_subsample", "keep"])
+def test_a_stopped_run_goes_on_and_equals_an_uninterrupted_one(homes, phase, regime):
+    whole = gaussian.run(None, "smoke", regime=regime, progress=False)
+    with pytest.raises(Stop):
+        gaussian.run(None, "smoke", regime=regime, save=homes / "results", checkpoint=0, on=stop_at(phase, 7), progress=False)
+    assert not list((homes / "results").glob("*/*/manifest.json"))
+    resumed = gaussian.run(None, "smoke", regime=regime, save=homes / "results", checkpoint=0, progress=False)
+    assert resumed.metrics.equals(whole.metrics)
+    assert resumed.statistics.equals(whole.statistics)
+
+
+def test_only_what_was_not_saved_is_computed_again(homes):
+    with pytest.raises(Stop):
+        make(homes, on=stop_at("fit", 7))
+    heard = []
+    make(homes, on=lambda phase, g: heard.append((phase, g)))
+    assert [g for phase, g in heard if phase == "fit"] == [*range(7, 13), *range(13)]  # block 0 from 7, block 1 whole
+
+
+def test_rules_are_those_of_the_start(homes):
+    with pytest.raises(Stop):
+        make(homes, rules={"T2": "before"}, on=stop_at("fit", 3))
+    assert make(homes, rules={"T2": "after"}).manifest["rules"] == {"T2": "before"}
+
+
+def test_a_finished_run_is_not_run_again(homes):
+    first = make(homes)
+    heard = []
+    again = make(homes, on=lambda *phase: heard.append(phase))
+    assert heard == [] and again.manifest == json.loads(json.dumps(first.manifest))
+
+
+def test_a_record_of_another_configuration_is_not_mixed_with(homes):
+    make(homes)
+    with pytest.raises(ArchiveError, match="already holds a record of another configuration; refusing to mix"):
+        make(homes, n=50)
+    make(homes, n=50, name="mine")
+
+
+def test_blocks_merge_to_the_same_record_in_any_order(homes):
+    config, swept = gaussian.FAMILY.configure("replace", "smoke")
+    blocks = gaussian.FAMILY._blocks(config, swept, 0, None, None, lambda *a: None, False, 5.0)
+    plan = {"config": {f: getattr(config, f) for f in config.__dataclass_fields__}, "chains": 40, "block": 20, "generations": 12}
+    a, b = (gaussian.FAMILY._assemble(plan, swept, order) for order in (blocks, blocks[::-1]))
+    assert a.metrics.equals(b.metrics) and a.statistics.equals(b.statistics)
+
+
+def damage(path, how):
+    raw = path.read_bytes()
+    if how == "truncated":
+        path.write_bytes(raw[: len(raw) // 2])
+    if how == "altered":
+        path.write_bytes(raw[:-40] + bytes([raw[-40] ^ 1]) + raw[-39:])
+    if how == "missing":
+        path.unlink()
+    if how == "foreign":
+        path.write_bytes(b"something else entirely")
+
+
+@pytest.mark.parametrize("how", ["truncated", "altered", "missing", "foreign"])
+@pytest.mark.parametrize("name", ["metrics.parquet", "summary.parquet", "manifest.json"])
+def test_a_damaged_record_is_named_and_refused(homes, name, how):
+    folder = make(homes).path
+    damage(folder / name, how)
+    with pytest.raises(ArchiveError, match="no record at|damaged|edited|truncated") as caught:
+        load_record(folder)
+    assert "\n" not in str(caught.value) and "smoke-replace" in str(caught.value)
+
+
+def test_a_number_edited_in_a_manifest_is_noticed(homes):
+    folder = make(homes).path
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["seed"] = 7
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArchiveError, match="manifest.json was edited after it was written"):
+        load_record(folder)
+
+
+@pytest.mark.parametrize("how", ["truncated", "foreign", "missing"])
+@pytest.mark.parametrize("kind", ["metrics", "history"])
+def test_a_damaged_resume_state_is_named_and_nothing_of_it_is_used(homes, kind, how):
+    with pytest.raises(Stop):
+        make(homes, on=stop_at("fit", 7))
+    path = sorted((homes / "cache").rglob(f"{kind}-*.npz"))[-1]
+    damage(path, how)
+    if (kind, how) == ("history", "missing"):
+        assert make(homes).metrics.equals(gaussian.run("replace", "smoke", progress=False).metrics)  # begun again
+        return
+    with pytest.raises(ArchiveError, match="damaged|lacks generations") as caught:
+        make(homes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_resume_state_of_another_run_is_refused(tmp_path):
+    BlockState(tmp_path / "state", {"run": "one"})
+    with pytest.raises(ArchiveError, match="belongs to another configuration: refusing to mix"):
+        BlockState(tmp_path / "state", {"run": "two"})
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    path = tmp_path / "state.npz"
+    np.savez(path, evil=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ArchiveError, match="damaged"):
+        archive.files.read_arrays(path)
+
+
+def test_two_processes_on_one_run(homes):
+    with archive.held(homes / "cache" / "x"), pytest.raises(ArchiveError, match="another process is running this very run"), archive.held(homes / "cache" / "x"):
+        pass
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 1 MB; needs the right to mount one."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    if not shutil.which("mount") or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False).returncode:
+        pytest.skip("this user may not mount a small file system")
+    yield place
+    subprocess.run(["umount", place], check=False)
+
+
+def test_a_full_disk_gets_one_line_and_loses_nothing(homes, tiny_disk, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tiny_disk / "cache"))
+    with pytest.raises(ArchiveError, match="No space left on device; what was saved before is untouched"):
+        gaussian.run(None, "smoke", regime="accumulate_subsample", chains=100, block=100, save=homes / "results", checkpoint=0, progress=False)
+    shutil.copytree(tiny_disk / "cache", homes / "cache2")
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(homes / "cache2"))
+    heard = []
+    resumed = gaussian.run(None, "smoke", regime="accumulate_subsample", chains=100, block=100, save=homes / "results", checkpoint=0, progress=False, on=lambda p, g: heard.append(g))
+    assert heard[0] > 0
+    assert resumed.metrics.equals(gaussian.run(None, "smoke", regime="accumulate_subsample", chains=100, block=100, progress=False).metrics)
+
+
+def test_full_results_folder(homes, tiny_disk):
+    (tiny_disk / "filler").write_bytes(b"x" * 1_040_000)
+    with pytest.raises(ArchiveError, match="cannot write .*No space left on device"):
+        gaussian.run("replace", "smoke", save=tiny_disk / "results", progress=False)
+    (tiny_disk / "filler").unlink()
+    heard = []
+    gaussian.run("replace", "smoke", save=tiny_disk / "results", progress=False, on=lambda p, g: heard.append(p))
+    assert set(heard) == {"write"}  # the run itself was safe in its resume state
+
+
+def test_history_gives_only_its_last_sample():
+    history = History("last")
+    history.append(Points(np.zeros((1, 2, 1))))
+    with pytest.raises(IndexError, match="gives its last sample"):
+        history[5]
