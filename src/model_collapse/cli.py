@@ -97,19 +97,20 @@ def main() -> None:
     """Run the command line; every foreseeable failure is one line on standard error and exit status 1."""
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False) or 0
     except (ConfigError, RegimeError, DataError, ArchiveError) as error:
         sys.exit(f"model-collapse: {error}")
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
-    except KeyboardInterrupt:
-        typer.echo("model-collapse: interrupted; run the same command again to go on from the last checkpoint", err=True)
-        sys.exit(INTERRUPTED)
+    except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
     except Exception as error:
         if type(error).__module__.split(".")[0] not in ("typer", "click"):
             raise
         error.show() if hasattr(error, "show") else typer.echo(error, err=True)
         sys.exit(getattr(error, "exit_code", 2))
+    if status == INTERRUPTED:  # typer turns Ctrl-C into a status
+        typer.echo("model-collapse: interrupted; run the same command again to go on from the last checkpoint", err=True)
+    if status:
+        sys.exit(status)
 
 
 def _list(chosen: Family) -> None:

@@ -1,0 +1,177 @@
+"""The command line as a person uses it: real processes, clear lines, and ten kills that lose nothing."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from model_collapse.archive import load_record
+from model_collapse.cli import FAMILIES, family, main
+
+COMMAND = [sys.executable, "-m", "model_collapse.cli"]
+
+
+@pytest.fixture
+def homes(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODEL_COLLAPSE_RESULTS", str(tmp_path / "results"))
+    return tmp_path
+
+
+def say(capsys, *words) -> tuple[int, str, str]:
+    """Run the command line in this process: exit status, standard output, standard error."""
+    old = sys.argv
+    sys.argv = ["model-collapse", *words]
+    try:
+        main()
+        status = 0
+    except SystemExit as stop:
+        status = stop.code
+    finally:
+        sys.argv = old
+    out, err = capsys.readouterr()
+    if isinstance(status, str):
+        err, status = err + status, 1
+    return status or 0, out, err
+
+
+def test_a_run_leaves_a_record_and_a_line(homes, capsys):
+    status, out, _ = say(capsys, "run", "gaussian", "--profile", "smoke", "--regime", "keep(0.25)", "--chains", "30", "--set", "n=40")
+    assert status == 0 and "gaussian/smoke-keep-theorem: 30 chains to generation 12" in out
+    manifest = load_record(homes / "results/gaussian/smoke-keep-theorem").manifest
+    assert manifest["config"]["share"] == 0.25 and manifest["config"]["n"] == 40
+    assert "T2" in manifest["rules"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["gausian"], "no family 'gausian'; did you mean 'gaussian'?"),
+        (["gaussian", "--profile", "qick"], "no profile 'qick'; did you mean 'quick'?"),
+        (["gaussian", "--regime", "acumulate"], "no regime 'acumulate'; did you mean 'accumulate'?"),
+        (["gaussian", "--variant", "therem"], "no variant 'therem'; did you mean 'theorem'?"),
+        (["gaussian", "--study", "superliner"], "no study 'superliner'; did you mean 'superlinear'?"),
+        (["gaussian", "--regime", "keep(1.5)"], "a share must lie in [0, 1], not 1.5"),
+        (["gaussian", "--set", "share=-1"], "share must lie in [0, 1], not -1"),
+        (["gaussian", "--set", "dd=3"], "no setting 'dd'; did you mean 'd'?"),
+        (["gaussian", "--set", "d=three"], "setting d: 'three' is not a number"),
+        (["gaussian", "--set", "d"], "write NAME=VALUE"),
+        (["gaussian", "--chains", "0"], "chains must be at least 1, not 0"),
+        (["gaussian", "--generations", "-1"], "generations must not be negative, not -1"),
+        (["gaussian", "--data", "x.txt"], "family 'gaussian' takes no data"),
+        (["discrete", "--data", "nowhere.txt"], "nowhere.txt: No such file or directory"),
+        (["discrete", "--profile", "smoke", "--regime", "fresh(10,10)"], "set a share of the text aside with --set reserve=0.5"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(homes, capsys, words, message):
+    status, out, err = say(capsys, "run", *words)
+    assert status == 1 and message in err
+    assert err.strip().count("\n") == 0 and "Traceback" not in err
+    assert not list(homes.glob("results/*/*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions differ on Windows")
+def test_a_read_only_results_folder(homes, capsys, monkeypatch):
+    """A file where a folder should be stops root too, whom permissions do not."""
+    (homes / "results").write_text("in the way")
+    status, _, err = say(capsys, "run", "gaussian", "--profile", "smoke")
+    assert status == 1 and "cannot write" in err and "what was saved before is untouched" in err
+    (homes / "results").unlink()
+    assert say(capsys, "run", "gaussian", "--profile", "smoke")[0] == 0
+
+
+def test_listing_studies(capsys):
+    status, out, _ = say(capsys, "run", "gaussian", "--list")
+    assert status == 0 and all(name in out for name in family("gaussian").studies)
+
+
+def test_the_scorecard_as_text_and_as_json(homes, capsys):
+    status, out, _ = say(capsys, "claims", "--json")
+    rows = json.loads(out)
+    assert status == 0 and len({row["id"] for row in rows}) == len(rows)
+    keys = {"id", "family", "statement", "source", "paper", "measured", "interval", "chains", "profile", "verdict", "reason"}
+    assert all(keys <= set(row) for row in rows)
+    assert {row["verdict"] for row in rows if row["id"] == "T1"} == {"not yet tested"}
+    assert "Scorecard" in say(capsys, "claims")[1]
+
+
+def test_every_family_has_every_profile_and_every_study_can_be_configured():
+    for name in FAMILIES:
+        chosen = family(name)
+        assert chosen.name == name and {"smoke", "quick", "paper"} <= set(chosen.profiles)
+        for study in chosen.studies:
+            for profile in chosen.profiles:
+                chosen.configure(study, profile)
+
+
+def test_ctrl_c_says_how_to_go_on_and_does(homes):
+    words = [*COMMAND, "run", "gaussian", "--profile", "smoke", "--set", "d=40", "--set", "items=points", "--generations", "400", "--checkpoint", "0"]
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a background shell hands down "ignore"
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heed)
+    wait_for(lambda: list(homes.glob("cache/runs/gaussian/*/*/history-*.npz")))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted; run the same command again to go on from the last checkpoint" in err and "Traceback" not in err
+    assert not list(homes.glob("results/*/*"))
+
+
+def wait_for(condition, seconds: float = 60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+# Kills at drawn moments. The settings give fit, sample and write a good share of the time each; a moment that would
+# give a phase more than its room among the ten is let pass and drawn again.
+KILLS, MUST = 10, {"fit": 3, "sample": 1, "write": 2}
+RUN = ["run", "gaussian", "--profile", "smoke", "--chains", "60", "--set", "block=30", "--set", "items=points", "--set", "d=30"]
+RUN += ["--set", "n=300", "--generations", "15", "--checkpoint", "0"]
+
+
+def phase_of(trace: Path) -> str:
+    lines = trace.read_text().splitlines() if trace.exists() else []
+    return lines[-1].split()[1] if lines else "start"
+
+
+@pytest.mark.timeout(600)
+def test_ten_kills_lose_nothing(tmp_path):
+    def command(home: str, *extra: str):
+        env = os.environ | {"MODEL_COLLAPSE_CACHE": str(tmp_path / home / "cache"), "MODEL_COLLAPSE_RESULTS": str(tmp_path / home / "results")}
+        return subprocess.Popen([*COMMAND, *RUN, *extra], env=env, stdout=subprocess.DEVNULL)
+
+    trace = tmp_path / "whole.trace"
+    assert command("whole", "--trace", str(trace)).wait() == 0
+    whole = load_record(tmp_path / "whole/results/gaussian/smoke-replace-theorem")
+    times = [float(line.split()[0]) for line in trace.read_text().splitlines()]
+    length = times[-1] - times[0]
+
+    draw, killed, tries = random.Random(20240724), [], 0
+    while len(killed) < KILLS:
+        tries += 1
+        assert tries < 60, f"no ten kills in {tries} tries: {killed}"
+        trace = tmp_path / f"{tries}.trace"
+        process = command("killed", "--trace", str(trace))
+        wait_for(lambda trace=trace: trace.exists() and trace.stat().st_size)
+        time.sleep(draw.uniform(0, 0.2 * length))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        owed = sum(max(0, MUST[p] - killed.count(p)) for p in MUST)
+        phase = phase_of(trace)
+        if process.returncode == -signal.SIGKILL and (killed.count(phase) < MUST.get(phase, 0) or len(killed) + owed < KILLS):
+            killed.append(phase)
+        if list(tmp_path.glob("killed/results/*/*/manifest.json")):
+            subprocess.run(["rm", "-r", tmp_path / "killed"], check=True)  # it finished before ten kills: begin again
+    print("killed in:", ", ".join(killed))
+    assert command("killed").wait() == 0
+    resumed = load_record(tmp_path / "killed/results/gaussian/smoke-replace-theorem")
+    assert all(killed.count(phase) >= least for phase, least in MUST.items())
+    assert resumed.metrics.equals(whole.metrics)
+    assert resumed.statistics.equals(whole.statistics)
