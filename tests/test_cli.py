@@ -1,5 +1,6 @@
 """The command line as a person uses it: real processes, clear lines, and ten kills that lose nothing."""
 
+import bisect
 import json
 import os
 import random
@@ -126,52 +127,60 @@ def wait_for(condition, seconds: float = 60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(0.002)
 
 
-# Kills at drawn moments. The settings give fit, sample and write a good share of the time each; a moment that would
-# give a phase more than its room among the ten is let pass and drawn again.
 KILLS, MUST = 10, {"fit": 3, "sample": 1, "write": 2}
-RUN = ["run", "gaussian", "--profile", "smoke", "--chains", "60", "--set", "block=30", "--set", "items=points", "--set", "d=30"]
-RUN += ["--set", "n=300", "--generations", "15", "--checkpoint", "0"]
+RUN = ["run", "gaussian", "--profile", "smoke", "--chains", "40", "--set", "block=40", "--set", "items=points", "--set", "d=30"]
+RUN += ["--set", "n=3000", "--generations", "8", "--checkpoint", "0"]
 
 
-def phase_of(trace: Path) -> str:
+def phases(trace: Path) -> list[tuple[float, str]]:
+    """(seconds, "phase generation") for every line that a run's trace holds so far."""
     lines = trace.read_text().splitlines() if trace.exists() else []
-    return lines[-1].split()[1] if lines else "start"
+    return [(float(seconds), name) for seconds, name in (line.split(" ", 1) for line in lines)]
+
+
+def drawn_moments(timetable: list[tuple[float, str]]) -> list[tuple[int, float]]:
+    """Ten moments, uniform over the run, as (number of the phase, seconds into it); drawn again until `MUST` holds."""
+    draw = random.Random(20240724)
+    times = [seconds for seconds, _ in timetable]
+    while True:
+        moments = sorted(draw.uniform(times[0], times[-1]) for _ in range(KILLS))
+        hit = [bisect.bisect_right(times, moment) - 1 for moment in moments]
+        names = [timetable[k][1].split()[0] for k in hit]
+        if all(names.count(phase) >= least for phase, least in MUST.items()):
+            return [(k, moment - times[k]) for k, moment in zip(hit, moments, strict=True)]
 
 
 @pytest.mark.timeout(600)
 def test_ten_kills_lose_nothing(tmp_path):
-    def command(home: str, *extra: str):
+    """The uninterrupted run is the timetable: a drawn moment is a phase of it and how far into that phase.
+
+    Each process is killed when it is that far; the next one starts from what the killed one left.
+    """
+
+    def start(home: str, trace: Path):
         env = os.environ | {"MODEL_COLLAPSE_CACHE": str(tmp_path / home / "cache"), "MODEL_COLLAPSE_RESULTS": str(tmp_path / home / "results")}
-        return subprocess.Popen([*COMMAND, *RUN, *extra], env=env, stdout=subprocess.DEVNULL)
+        return subprocess.Popen([*COMMAND, *RUN, "--trace", str(trace)], env=env, stdout=subprocess.DEVNULL)
 
-    trace = tmp_path / "whole.trace"
-    assert command("whole", "--trace", str(trace)).wait() == 0
-    whole = load_record(tmp_path / "whole/results/gaussian/smoke-replace-theorem")
-    times = [float(line.split()[0]) for line in trace.read_text().splitlines()]
-    length = times[-1] - times[0]
+    def record(home: str):
+        return load_record(tmp_path / home / "results/gaussian/smoke-replace-theorem")
 
-    draw, killed, tries = random.Random(20240724), [], 0
-    while len(killed) < KILLS:
-        tries += 1
-        assert tries < 60, f"no ten kills in {tries} tries: {killed}"
-        trace = tmp_path / f"{tries}.trace"
-        process = command("killed", "--trace", str(trace))
-        wait_for(lambda trace=trace: trace.exists() and trace.stat().st_size)
-        time.sleep(draw.uniform(0, 0.2 * length))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        owed = sum(max(0, MUST[p] - killed.count(p)) for p in MUST)
-        phase = phase_of(trace)
-        if process.returncode == -signal.SIGKILL and (killed.count(phase) < MUST.get(phase, 0) or len(killed) + owed < KILLS):
-            killed.append(phase)
-        if list(tmp_path.glob("killed/results/*/*/manifest.json")):
-            subprocess.run(["rm", "-r", tmp_path / "killed"], check=True)  # it finished before ten kills: begin again
+    assert start("whole", tmp_path / "whole.trace").wait() == 0
+    timetable = phases(tmp_path / "whole.trace")
+    killed = []
+    for number, (target, wait) in enumerate(drawn_moments(timetable)):
+        trace = tmp_path / f"{number}.trace"
+        there = {name for _, name in timetable[target:]}  # a kill within the commit itself may leave the target behind
+        process = start("killed", trace)
+        wait_for(lambda trace=trace, there=there: any(name in there for _, name in phases(trace)))
+        time.sleep(wait)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        killed.append(phases(trace)[-1][1].split()[0])
     print("killed in:", ", ".join(killed))
-    assert command("killed").wait() == 0
-    resumed = load_record(tmp_path / "killed/results/gaussian/smoke-replace-theorem")
     assert all(killed.count(phase) >= least for phase, least in MUST.items())
-    assert resumed.metrics.equals(whole.metrics)
-    assert resumed.statistics.equals(whole.statistics)
+    assert start("killed", tmp_path / "last.trace").wait() == 0
+    assert record("killed").metrics.equals(record("whole").metrics)
+    assert record("killed").statistics.equals(record("whole").statistics)

@@ -278,7 +278,7 @@ PROFILES = {
     "paper": Config(chains=10_000, block=2500, generations=999, marks=_MARKS),
 }
 
-_LONG = {"paper": {"generations": 9999}, "quick": {"generations": 2499}}
+_LONG = {"paper": {"chains": 40_000, "block": 10_000, "generations": 9999}, "quick": {"generations": 2499}}
 _SHORT = {"paper": {"chains": 1000, "block": 500, "generations": 100}, "quick": {"chains": 200, "block": 100, "generations": 100}}
 _ONCE = {"generations": 0, "marks": ()}
 _HIGH = {
