@@ -51,6 +51,7 @@ def test_a_record_comes_back_as_it_was_written(homes):
     assert read.manifest == json.loads(json.dumps(written.manifest))
     assert read.at("variance", 12)["mean"] == pytest.approx(written.at("variance", 12)["mean"], rel=1e-6)
     assert read.chains("variance").shape == (13, 40)
+    assert set(read.metrics["metric"]) == {"mean", "variance"} < set(read.statistics["metric"])
     assert read.arms == [""] and read.generations == list(range(13))
 
 

@@ -186,7 +186,7 @@ REGIMES: dict[str, tuple[Rule, str]] = {
     "accumulate_subsample": (_accumulate_subsample, "all"),
     "fresh": (_fresh, "last"),
 }
-"""Every regime: its rule, and what of the history it needs."""
+"""The rule of every regime, and what of the history it needs."""
 
 
 def make_regime(name: str, *, share: float = 0.1, n_real: int = 0, n_synthetic: int = 0) -> Regime:

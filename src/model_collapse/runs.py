@@ -121,6 +121,8 @@ class Family:
         ``build(config, regime, chains, seed, data)`` gives the source and the learner of one block.
     restore : callable
         Items from the arrays of a resume state.
+    chain_metrics : tuple of str
+        Metrics of which a record keeps single chains, beside the statistics that it keeps of all; empty: of all.
     load : callable or None
         ``load(path or None)`` gives the data, an object with ``card()``; None for families without data.
     """
@@ -134,6 +136,7 @@ class Family:
     build: Callable
     restore: Callable
     default_variant: str
+    chain_metrics: tuple[str, ...] = ()
     load: Callable[[Path | None], Any] | None = None
 
     def configure(self, study: str | None, profile: str, **changes: Any) -> tuple[BaseConfig, tuple[dict[str, Any], ...]]:
@@ -306,9 +309,10 @@ class Family:
                 if metric.startswith("_"):
                     continue
                 values = np.concatenate([metrics[metric] for _, metrics in parts], axis=1)
-                some = values[:, : archive.EXAMPLE_CHAINS]
-                frame = pd.DataFrame({"generation": np.repeat(measured, some.shape[1]), "chain": np.tile(np.arange(some.shape[1]), len(measured))})
-                rows.append(frame.assign(arm=label(arm), metric=metric, value=some.ravel()))
+                if not self.chain_metrics or metric in self.chain_metrics:
+                    some = values[:, : archive.EXAMPLE_CHAINS]
+                    frame = pd.DataFrame({"generation": np.repeat(measured, some.shape[1]), "chain": np.tile(np.arange(some.shape[1]), len(measured))})
+                    rows.append(frame.assign(arm=label(arm), metric=metric, value=some.ravel()))
                 statistics += [
                     {"arm": label(arm), "generation": int(g), "metric": metric, **archive.summarise(x)}
                     for g, x in zip(measured, values, strict=True)

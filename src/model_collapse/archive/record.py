@@ -5,7 +5,8 @@
 ``manifest.json``
     what was run, with what, on what, how long it took, and the SHA-256 of every other file;
 ``metrics.parquet``
-    one row per (arm, generation, chain, metric) with its value, for at most 200 chains;
+    one row per (arm, generation, chain, metric) with its value, for at most 200 chains and the metrics that its
+    family names;
 ``summary.parquet``
     one row per (arm, generation, metric) with count, mean, sd and quantiles over *all* chains;
 ``samples/``
@@ -196,4 +197,6 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
     for name in small.columns.difference(["arm", "metric", "generation", "chain", "count"]):
         small[name] = small[name].astype(np.float32)
     small["generation"] = small["generation"].astype(np.int32)
-    small.to_parquet(path, compression="zstd", index=False)
+    encoding = {name: "BYTE_STREAM_SPLIT" for name in small.columns if small[name].dtype == np.float32}
+    plain = ["arm", "metric", "generation", *small.columns.intersection(["chain", "count"])]
+    small.to_parquet(path, compression="zstd", index=False, use_dictionary=plain, column_encoding=encoding)

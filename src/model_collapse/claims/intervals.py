@@ -220,5 +220,7 @@ def _sound(mean: float, se: float, count: int, df: float | None = None) -> Estim
 
 def _all_chains(record: Record, metric: str, arm: str):
     """Values per chain where the record keeps every chain, else None."""
+    if metric not in set(record.metrics["metric"]):
+        return None
     chains = record.chains(metric, arm)
     return chains if chains.shape[1] >= record.summary(metric, arm)["count"].max() else None

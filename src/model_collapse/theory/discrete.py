@@ -200,5 +200,5 @@ STUDIES = {
     "words-fresh1": Study("fresh", variant="words", settings=_RESERVED, by_profile=_WORD_SCALE),
 }
 
-FAMILY = Family("discrete", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="words", load=load)
+FAMILY = Family("discrete", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="words", chain_metrics=("alive",), load=load)
 run = FAMILY.run

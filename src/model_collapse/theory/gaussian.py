@@ -315,5 +315,5 @@ STUDIES = {
     "admissible": Study("fresh", settings={"d": 100, "grid": "ends"}, by_profile=_SETTLED, arms=arms(points=_ADMISSIBLE)),
 }
 
-FAMILY = Family("gaussian", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="theorem")
+FAMILY = Family("gaussian", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="theorem", chain_metrics=("mean", "variance"))
 run = FAMILY.run

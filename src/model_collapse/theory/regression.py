@@ -124,7 +124,7 @@ class RegressionLearner:
         return label_points(model, self.regime.needed(self.config.n), self.config.sigma, turn.sample)
 
     def measure(self, model: np.ndarray, synthetic: Gram, turn: Turn) -> dict[str, np.ndarray]:
-        """``test_error``: excess squared error on fresh human points, |w - w*|^2, shape (chains,)."""
+        """``test_error``: excess squared error on fresh human points, ``|w - w*|^2``, shape (chains,)."""
         return {"test_error": (model**2).sum(axis=1)}
 
 

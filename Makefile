@@ -1,0 +1,41 @@
+# What a person types. make prepares the environment; Snakemake decides what is stale (see Snakefile).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+CORES  ?= all
+
+.DEFAULT_GOAL := help
+.PHONY: help book test bench archive lint clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Installed once, and again when the lock or the package's own description changes.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed, this is %s; say which: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@echo "installing requirements.lock into $(VENV) (on Linux this downloads up to 6 GB)"
+	@$(BIN)/uv pip install --python $(BIN)/python -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+book: $(READY)  ## execute the chapters and build the pages: _build/html/index.html
+	@$(BIN)/python -m model_collapse.book build --cores $(CORES)
+
+test: $(READY)  ## run the tests
+	@$(BIN)/python -m pytest
+
+bench: $(READY)  ## time the package against what one would write otherwise
+	@$(BIN)/python -m benchmarks
+
+archive: $(READY)  ## make the records at the scale of the papers (hours; make book never does this)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m snakemake --snakefile workflow/archive.smk --cores $(CORES) --rerun-incomplete
+
+lint: $(READY)  ## check the style of code and notebooks
+	@$(BIN)/ruff check .
+
+clean:  ## remove what was built; the environment and the records stay
+	rm -rf _build .snakemake .pytest_cache .ruff_cache

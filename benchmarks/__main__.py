@@ -1,0 +1,107 @@
+"""Run every benchmark, print its ratio beside its bar, and store the results.
+
+Theirs and ours alternate within one run, so that whatever else the machine does hits both; medians are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_collapse import device
+
+from . import accumulate_memory, gaussian_chains
+
+RESULTS = Path(__file__).parents[1] / "data" / "results" / "benchmarks"
+REPEATS = 5
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Two ways of doing one thing.
+
+    Attributes
+    ----------
+    ours, theirs : callable
+        Each returns one measurement in `unit`.
+    bar : float
+        What theirs / ours must reach.
+    at_most : float
+        What ours itself must not pass.
+    """
+
+    name: str
+    what: str
+    unit: str
+    ours: Callable[[], float]
+    theirs: Callable[[], float]
+    bar: float
+    at_most: float = float("inf")
+
+    def met(self, result: dict) -> bool:
+        return result["ratio"] >= self.bar and result["ours"] <= self.at_most
+
+    def run(self) -> dict:
+        pairs = [(self.theirs(), self.ours()) for _ in range(REPEATS)]
+        theirs, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+        return {
+            "name": self.name,
+            "what": self.what,
+            "ours": ours,
+            "theirs": theirs,
+            "ratio": theirs / ours,
+            "bar": self.bar,
+            "unit": self.unit,
+            "repeats": REPEATS,
+            "all": [{"theirs": t, "ours": o} for t, o in pairs],
+            "machine": device.machine(1),
+            "load": device.load_average(),
+        }
+
+
+BENCHMARKS = [
+    Benchmark(
+        "gaussian-chains",
+        "10,000 chains of 1,000 generations, d = 1, M = 100, replace, against a numpy loop per chain",
+        "ns per chain and generation",
+        gaussian_chains.ours,
+        gaussian_chains.theirs,
+        bar=100,
+    ),
+    Benchmark(
+        "accumulate-memory",
+        "growth of the peak memory of accumulate from 100 to 1,000 generations, against a pool kept in a list",
+        "peak at 1,000 generations over peak at 100",
+        accumulate_memory.ours,
+        accumulate_memory.theirs,
+        bar=5,
+        at_most=1.01,
+    ),
+]
+
+
+def main() -> None:
+    wanted = set(sys.argv[1:])
+    missed = []
+    for benchmark in BENCHMARKS:
+        if wanted and benchmark.name not in wanted:
+            continue
+        result = benchmark.run()
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / f"{benchmark.name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        met = benchmark.met(result)
+        missed += [] if met else [benchmark.name]
+        print(
+            f"{benchmark.name}: theirs {result['theirs']:.4g}, ours {result['ours']:.4g} {benchmark.unit}; "
+            f"ratio {result['ratio']:.1f}, bar {benchmark.bar:g}: {'met' if met else 'MISSED'} (load {result['load']})"
+        )
+    if missed:
+        sys.exit(f"missed: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""How a chapter shows what it found: figures with their captions, numbers in prose, verdicts, comparison tables.
+
+All go through MyST-NB's ``glue``, so that the prose around them is ordinary Markdown:
+
+    {glue:figure} fig_<name>   a figure; its caption ends with {glue:text}`source_<name>`, filled from the manifests
+    {glue:text}`verdict_<id>`  a verdict that was computed
+    {glue:text}`<name>`        a number
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from IPython.display import HTML
+from matplotlib.figure import Figure
+from myst_nb import glue
+
+from .. import claims
+from ..archive import Record
+from ..figures import caption
+from ..runs import results_root
+
+__all__ = ["comparison", "judge", "say", "show", "verdict_table"]
+
+MARKS = {
+    claims.REPLICATED: "yes",
+    claims.PARTLY: "partly",
+    claims.NOT_REPLICATED: "no",
+}
+
+
+def show(name: str, figure: Figure, archived: Record | Mapping[str, Record], live: Record | None = None) -> None:
+    """Glue a figure as ``fig_<name>`` and what the manifests say of its data as ``source_<name>``."""
+    glue(f"fig_{name}", figure, display=False)
+    glue(f"source_{name}", caption(archived, live), display=False)
+    plt.close(figure)
+
+
+def say(name: str, value: object, pattern: str = "{}") -> None:
+    """Glue a number (or a word) for the prose, formatted by `pattern`."""
+    glue(name, pattern.format(value), display=False)
+
+
+def judge() -> dict[str, dict]:
+    """Every claim's row, computed now from the records; glues ``verdict_<id>`` and ``measured_<id>`` for each."""
+    rows = {row["id"]: row for row in claims.as_rows(claims.scorecard(claims.find_records(results_root())))}
+    for name, row in rows.items():
+        glue(f"verdict_{name}", row["verdict"], display=False)
+        glue(f"measured_{name}", row["measured"] or "nothing yet", display=False)
+    return rows
+
+
+def verdict_table(rows: Mapping[str, dict], ids: Sequence[str]) -> HTML:
+    """Claims with what the source says, what was measured and the verdict, one row a claim."""
+    return _table(["", "claim", "the source", "here", "chains", "verdict"], [_row(rows[name]) for name in ids], "verdicts")
+
+
+def comparison(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
+    """A plain table: paper, released code, ours."""
+    return _table(header, [[html.escape(str(cell)) for cell in row] for row in rows], "comparison")
+
+
+def _row(row: dict) -> list[str]:
+    mark = MARKS.get(row["verdict"], "open")
+    verdict = f'<span class="verdict verdict-{mark}" title="{html.escape(row["reason"])}">{html.escape(row["verdict"])}</span>'
+    cells = [row["id"], row["statement"], row["paper"], row["measured"], f"{row['chains']:,}" if row["chains"] else "–"]
+    return [html.escape(cell) for cell in cells] + [verdict]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> HTML:
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return HTML(f'<div class="table-wide"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')

@@ -1,0 +1,301 @@
+"""The figures of chapter *Theory*, one function a figure. Records in, a figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from .. import expectations as ex
+from ..archive import Record
+from . import REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
+
+__all__ = [
+    "absorption",
+    "admissible",
+    "errors_by_regime",
+    "first_moments",
+    "fixed_share",
+    "forgetting_words",
+    "fresh_starts",
+    "growing_samples",
+    "labels_of_labels",
+    "one_shot",
+    "ridges",
+    "sampling_bias",
+    "single_paths",
+    "vanishing_variance",
+    "words_by_regime",
+]
+
+LIVE = "run on this page"
+
+
+def absorption(archived: Record, live: Record) -> Figure:
+    """How many chains have one state left, and where they ended against the first probabilities."""
+    figure, (left, right) = panels(2)
+    band(left, archived, "absorbed", label="archived", fits=True)
+    live_points(left, live, "absorbed", label=LIVE, fits=True)
+    left.set(xscale="log", xlabel="fits (g + 1)", ylabel="chains with one state left")
+    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    left.legend()
+    g, p = archived.generations[-1], np.array(archived.setting("probabilities"))
+    ended = np.array([archived.at(f"frequency_{k}", g)["mean"] for k in range(len(p))])
+    here = np.array([live.at(f"frequency_{k}", live.generations[-1])["mean"] for k in range(len(p))])
+    error = 1.96 * np.sqrt(p * (1 - p) / archived.manifest["chains"])
+    closed_form(right, [0, p.max()], [0, p.max()], label="equal")
+    right.errorbar(p, ended, yerr=error, fmt="o", markersize=5, label="archived")
+    right.plot(p, here, "o", markerfacecolor="none", markeredgecolor="#24292f", markersize=7, label=LIVE)
+    right.set(xscale="log", yscale="log", xlabel="probability at the start", ylabel="share of chains that end there")
+    right.legend()
+    labelled_panels([left, right])
+    return figure
+
+
+def forgetting_words(archived: Record, live: Record, to: int = 50) -> Figure:
+    """Share of the words that are gone, by how often they occurred in the human text."""
+    figure, (ax,) = panels(1, height=3.8)
+    classes = [c for c in (1, 2, 5, 10, 20) if f"lost_{c}" in set(archived.statistics["metric"])]
+    generations = np.arange(1, to + 1)
+    for copies, colour in zip(classes, sns.color_palette("viridis", len(classes)), strict=True):
+        table = archived.summary(f"lost_{copies}").loc[1:to]
+        ax.fill_between(table.index, table["q05"], table["q95"], color=colour, alpha=0.25, linewidth=0)
+        ax.plot(table.index, table["mean"], color=colour, label=f"{copies} cop{'y' if copies == 1 else 'ies'}")
+        closed_form(ax, generations, [ex.lost_by(copies, int(g)) for g in generations], label="branching process" if copies == classes[-1] else None)
+        here = live.summary(f"lost_{copies}").loc[1:to]
+        ax.plot(here.index[::3], here["mean"].iloc[::3], "o", markersize=4, markerfacecolor="none", markeredgecolor="#24292f", label=LIVE if copies == classes[-1] else None)
+    ax.set(xscale="log", xlabel="generation g", ylabel="words gone", ylim=(0, 1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.legend(title="in the human text", loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def words_by_regime(archived: Mapping[str, Record]) -> Figure:
+    """Share of the human vocabulary that is still known, by regime."""
+    figure, (ax,) = panels(1)
+    for record in archived.values():
+        regime = record.manifest["regime"]
+        share = f" {100 * record.setting('n_real') / record.setting('n'):.0f} %" if regime == "fresh" else ""
+        band(ax, record, "alive", between=("q05", "q95"), colour=REGIME_COLOURS[regime], label=REGIME_NAMES[regime] + share)
+    ax.set(xlabel="generation g", ylabel="words still known", ylim=(0, 1.03))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def vanishing_variance(archived: Record, live: Record) -> Figure:
+    """The fitted variance: its mean stays, its typical path falls to nothing."""
+    figure, (ax,) = panels(1, height=3.8)
+    n = archived.setting("n")
+    table = archived.summary("variance")
+    fits = table.index.to_numpy() + 1
+    band(ax, archived, "variance", centre="q50", between=("q05", "q95"), label="median, 5 to 95 %", fits=True)
+    ax.plot(fits, table["q99"], color="C0", linewidth=0.9, linestyle=":", label="99 %")
+    live_points(ax, live, "variance", centre="q50", label=f"median, {LIVE}", fits=True)
+    closed_form(ax, fits, ex.median_variance(fits, n), label="exact typical path")
+    ax.axhline(1, color="#8a929c", linewidth=1)
+    ax.annotate("human variance", (1.1, 1.0), xytext=(0, 5), textcoords="offset points", fontsize=9, color="#5b6470")
+    ax.set(xscale="log", yscale="log", ylim=(1e-9, 30), xlabel="fits (g + 1)", ylabel="fitted variance")
+    ax.legend(loc="lower left")
+    return figure
+
+
+def first_moments(archived: Record, live: Record) -> Figure:
+    """Mean squared W2 and pooled variance against their exact forms, while fits are fewer than items."""
+    figure, (left, right) = panels(2)
+    n = archived.setting("n")
+    fits = np.arange(1, n + 1)
+    for ax, metric in ((left, "w2_squared"), (right, "second_moment")):
+        table = archived.summary(metric)
+        table = table[table.index < n]
+        error = 3 * table["sd"] / np.sqrt(table["count"])
+        ax.fill_between(table.index + 1, table["mean"] - error, table["mean"] + error, alpha=0.3, linewidth=0)
+        ax.plot(table.index + 1, table["mean"], label="archived, ± 3 SE")
+        here = live.summary(metric)
+        here = here[here.index < n]
+        ax.plot(here.index[::6] + 1, here["mean"].iloc[::6], "o", markersize=4.5, markerfacecolor="none", markeredgecolor="#24292f", label=LIVE)
+    closed_form(left, fits, ex.expected_w2_squared(np.full(n, n)), label="exact")
+    closed_form(left, fits, ex.first_order_w2_squared(np.full(n, n)), label="first order", linestyle=":")
+    closed_form(right, fits, ex.marginal_variance(fits, n), label="1 + fits / M")
+    left.set(xlabel="fits (g + 1)", ylabel=r"mean $W_2^2$ to the truth")
+    right.set(xlabel="fits (g + 1)", ylabel=r"variance of one item, $X^n$")
+    left.legend()
+    right.legend()
+    labelled_panels([left, right])
+    return figure
+
+
+def single_paths(archived: Record, most: int = 40) -> Figure:
+    """Single chains settle; the mean keeps growing, carried by ever fewer of them."""
+    figure, (ax,) = panels(1, height=3.8)
+    mean, variance = (archived.chains(metric).iloc[:, :most] for metric in ("mean", "variance"))
+    paths = mean**2 + (np.sqrt(variance) - 1) ** 2
+    table = archived.summary("w2_squared")
+    fits = table.index.to_numpy() + 1
+    ax.plot(fits, paths, color="#9aa3ad", linewidth=0.6, alpha=0.7)
+    ax.plot([], [], color="#9aa3ad", linewidth=1, label=f"{most} single chains")
+    ax.plot(fits, table["q50"], label="median")
+    ax.plot(fits, table["mean"], label="mean over all chains")
+    closed_form(ax, fits, ex.expected_w2_squared(np.full(fits[-1], archived.setting("n")))[fits - 1], label="exact expectation")
+    ax.set(xscale="log", yscale="log", ylim=(1e-3, 200), xlabel="fits (g + 1)", ylabel=r"$W_2^2$ to the truth")
+    ax.legend(loc="lower right")
+    return figure
+
+
+def growing_samples(grown: Record, constant: Record, live: Record) -> Figure:
+    """Mean squared W2 where samples grow faster than linearly, against constant samples."""
+    figure, (ax,) = panels(1)
+    band(ax, constant, "w2_squared", label=r"constant, $M_i = M_0$", colour="C3", fits=True)
+    band(ax, grown, "w2_squared", label=rf"growing, $M_i = M_0 \, i^{{{grown.setting('growth'):g}}}$", colour="C0", fits=True)
+    live_points(ax, live, "w2_squared", label=LIVE, fits=True)
+    limit = ex.expected_w2_squared_limit(grown.setting("n"), grown.setting("growth"))
+    ends = np.array([1, grown.generations[-1] + 1])
+    closed_form(ax, ends, [limit, limit], label="finite limit")
+    ax.set(xscale="log", yscale="log", xlabel="fits (g + 1)", ylabel=r"mean $W_2^2$ to the truth")
+    ax.legend()
+    return figure
+
+
+def one_shot(archived: Record, live: Record, released: Mapping[int, float]) -> Figure:
+    """Spread of one estimate of the sd against the sample size, beside the released values."""
+    figure, (ax,) = panels(1)
+    for record, style in ((archived, {"fmt": "o-", "label": "archived"}), (live, {"fmt": "o", "markerfacecolor": "none", "color": "#24292f", "markersize": 9, "label": LIVE})):
+        n = [record.setting("n", arm) for arm in record.arms]
+        ax.errorbar(n, [record.at("sd", 0, arm)["sd"] for arm in record.arms], **style)
+    ax.plot(list(released), list(released.values()), "x", color="C3", markersize=8, markeredgewidth=2, label="released notebook")
+    sizes = np.array(list(released))
+    closed_form(ax, sizes, np.sqrt(0.5 / sizes), label=r"$(2 M)^{-1/2}$")
+    ax.set(xscale="log", yscale="log", xlabel="items M", ylabel="sd of the fitted sd over chains")
+    ax.legend()
+    return figure
+
+
+def ridges(replaced: Record, accumulated: Record, chain: int = 0, to: int = 999) -> Figure:
+    """What one chain believes, generation after generation: under replace, and where everything is kept."""
+    figure, axes = panels(2, height=4.6, sharey=True)
+    x = np.linspace(-4, 4, 800)
+    for ax, record, title in zip(axes, (replaced, accumulated), ("Each trained on its predecessor's sample", "Each trained on everything so far"), strict=True):
+        mean, variance = (record.chains(metric)[chain] for metric in ("mean", "variance"))
+        kept = np.array([g for g in mean.index if g <= to])
+        shown = [int(kept[np.abs(kept - g).argmin()]) for g in (0, 10, 20, 50, 100, 150, 200, 300, 400, 500, 700, 999)]
+        for row, (g, colour) in enumerate(zip(shown, sns.color_palette("flare", len(shown)), strict=True)):
+            height = np.exp(-((x - mean[g]) ** 2) / (2 * variance[g]))
+            ax.fill_between(x, -row, -row + 1.7 * height, color=colour, alpha=0.85, linewidth=0, zorder=row)
+            ax.plot(x, -row + 1.7 * height, color="white", linewidth=0.8, zorder=row)
+        closed_form(ax, x, 0.9 + 1.7 * np.exp(-(x**2) / 2), zorder=30)
+        ax.set(title=title, xlabel="value", yticks=[-row for row in range(len(shown))], xlim=(-4, 4))
+        ax.set_yticklabels([str(g) for g in shown])
+        ax.grid(False)
+        ax.spines["left"].set_visible(False)
+        ax.tick_params(axis="y", length=0)
+    axes[0].annotate("the human data", (0, 2.6), xytext=(1.6, 2.2), fontsize=9, color="#5b6470")
+    axes[0].set_ylabel("generation g")
+    return figure
+
+
+def errors_by_regime(archived: Mapping[str, Record], live: Mapping[str, Record]) -> Figure:
+    """Squared error of the mean under every regime, with the closed forms that exist."""
+    figure, (ax,) = panels(1, height=4.2)
+    n = archived["replace"].setting("n")
+    for name, record in archived.items():
+        regime = record.manifest["regime"]
+        band(ax, record, "mean_error", colour=REGIME_COLOURS[regime], label=REGIME_NAMES[regime] + (" 10 %" if regime == "fresh" else ""), fits=True)
+        live_points(ax, live[name], "mean_error", colour=REGIME_COLOURS[regime], fits=True)
+    fits = np.geomspace(1, 1000, 200)
+    closed_form(ax, fits, fits / n, label="closed forms")
+    closed_form(ax, fits, ex.accumulate_mean_variance(n, fits))
+    fresh = archived["fresh10"]
+    level = ex.fresh_fixed_point(fresh.setting("n_real"), fresh.setting("n_synthetic"))[0]
+    closed_form(ax, [30, 1000], [level, level])
+    ax.set(xscale="log", yscale="log", xlim=(1, 1000), ylim=(5e-3, 20), xlabel="fits (g + 1)", ylabel="squared error of the mean")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def sampling_bias(archived: Record) -> Figure:
+    """What a sampling bias does to variance and mean, in one and in many dimensions."""
+    figure, (left, right) = panels(2)
+    styles = dict(zip((1, 10, 100), ("-", "--", ":"), strict=True))
+    colours = dict(zip((1.0, 0.85, 0.7), ("C0", "C1", "C3"), strict=True))
+    for arm in archived.arms:
+        d, bias = archived.setting("d", arm), archived.setting("bias", arm)
+        table = archived.summary("variance", arm)
+        left.plot(table.index, table["q50"], styles[d], color=colours[bias], label=rf"$\lambda$ = {bias:g}, d = {d}")
+        table = archived.summary("mean_error", arm)
+        right.plot(table.index, table["mean"] / d, styles[d], color=colours[bias])
+    left.set(yscale="log", ylim=(1e-12, 3), xlabel="generation g", ylabel="fitted variance per axis (median)")
+    right.set(xlabel="generation g", ylabel="squared error of the mean, per axis")
+    figure.legend(loc="outside lower center", ncols=3)
+    labelled_panels([left, right])
+    return figure
+
+
+def fresh_starts(archived: Record) -> Figure:
+    """Two starts, one limit: distance to the truth under fresh data."""
+    figure, (ax,) = panels(1)
+    for arm in archived.arms:
+        first, bias = archived.setting("n_initial", arm), archived.setting("bias", arm)
+        style = "-" if first == 100 else "--"
+        band(ax, archived, "w2", arm=arm, linestyle=style, colour="C0" if bias == 1 else "C3", label=rf"$\lambda$ = {bias:g}, {first:,} human items at g = 0")
+    ax.set(xlabel="generation g", ylabel=r"$W_2$ to the truth", ylim=(0, None))
+    ax.legend(loc="upper left", bbox_to_anchor=(0.3, 0.75))
+    return figure
+
+
+def admissible(archived: Record) -> Figure:
+    """Distance relative to fresh data alone, by how many synthetic items are added."""
+    biases = sorted({archived.setting("bias", arm) for arm in archived.arms})
+    figure, axes = panels(len(biases), width=8.4, sharey=True)
+    g = archived.generations[-1]
+    reals = sorted({archived.setting("n_real", arm) for arm in archived.arms})
+    colours = dict(zip(reals, sns.color_palette("viridis", len(reals)), strict=True))
+    found = {tuple(archived.setting(s, arm) for s in ("bias", "n_real", "n_synthetic")): archived.at("w2", g, arm)["mean"] for arm in archived.arms}
+    for ax, bias in zip(axes, biases, strict=True):
+        for real in reals:
+            points = sorted((s, w) for (b, r, s), w in found.items() if (b, r) == (bias, real) and s > 0)
+            base = found[bias, real, 0]
+            ax.plot([s for s, _ in points], [w / base for _, w in points], "o-", markersize=3.5, color=colours[real], label=f"{real:,}")
+        ax.axhline(1, color="#24292f", linewidth=1)
+        ax.set(xlabel="synthetic items", title=rf"$\lambda$ = {bias:g}", ylim=(0.6, 1.4))
+    axes[0].set_ylabel(r"$W_2$ / $W_2$ of fresh data alone")
+    axes[-1].legend(title="fresh items", loc="upper right")
+    labelled_panels(axes)
+    return figure
+
+
+def labels_of_labels(archived: Mapping[str, Record], live: Mapping[str, Record]) -> Figure:
+    """Test error of least squares on its own labels, replace against accumulate."""
+    figure, (ax,) = panels(1)
+    for name, record in archived.items():
+        regime = record.manifest["regime"]
+        band(ax, record, "test_error", colour=REGIME_COLOURS[regime], label=REGIME_NAMES[regime], fits=True)
+        live_points(ax, live[name], "test_error", colour=REGIME_COLOURS[regime], fits=True)
+    d, n, sigma = (archived["replace"].setting(name) for name in ("d", "n", "sigma"))
+    fits = np.geomspace(1, archived["replace"].generations[-1] + 1, 100)
+    closed_form(ax, fits, ex.replace_test_error(d, n, sigma, fits), label="theorem")
+    closed_form(ax, fits, ex.accumulate_test_error(d, n, sigma, fits))
+    ax.set(xscale="log", yscale="log", xlabel="fits (g + 1)", ylabel="excess test error")
+    ax.legend()
+    return figure
+
+
+def fixed_share(archived: Record, live: Record) -> Figure:
+    """Test error against the size of the pool at a fixed synthetic share: a floor that more data do not lower."""
+    figure, (ax,) = panels(1)
+    shares = sorted({archived.setting("synthetic_share", arm) for arm in archived.arms})
+    d, sigma, quality = (archived.setting(name) for name in ("d", "sigma", "quality"))
+    for share, colour in zip(shares, ("C0", "C1", "C3"), strict=True):
+        arms = [arm for arm in archived.arms if archived.setting("synthetic_share", arm) == share]
+        n = np.array([archived.setting("n", arm) for arm in arms])
+        rows = [archived.at("test_error", 1, arm) for arm in arms]
+        error = [1.96 * row["sd"] / np.sqrt(row["count"]) for row in rows]
+        ax.errorbar(n, [row["mean"] for row in rows], yerr=error, fmt="o", color=colour, label=f"{100 * share:g} % synthetic")
+        ax.plot(n, [live.at("test_error", 1, arm)["mean"] for arm in arms], "o", markersize=10, markerfacecolor="none", markeredgecolor="#24292f", label=LIVE if share == shares[-1] else None)
+        line = np.geomspace(n.min(), n.max(), 60)
+        closed_form(ax, line, ex.fixed_share_floor(d, line, sigma, share, quality), label="theory" if share == shares[-1] else None)
+    ax.set(xscale="log", yscale="log", xlabel="points in the pool", ylabel="excess test error")
+    ax.legend()
+    return figure

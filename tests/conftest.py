@@ -1,0 +1,40 @@
+"""What all tests share: where the repository is, and what a missing thing means."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STRICT = os.environ.get("MODEL_COLLAPSE_STRICT") == "1"
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip a test for want of a browser or of data; with MODEL_COLLAPSE_STRICT=1, which says they are here, fail."""
+    if STRICT:
+        pytest.fail(f"{reason} (a failure, because MODEL_COLLAPSE_STRICT=1)", pytrace=False)
+    pytest.skip(reason)
+
+
+def notebook(*cells: tuple[str, str]) -> str:
+    """A notebook of (kind, source) cells, as its file would read."""
+    made = []
+    for kind, source in cells:
+        cell = {"cell_type": kind, "id": f"c{len(made)}", "metadata": {}, "source": source}
+        made.append(cell | ({"outputs": [], "execution_count": None} if kind == "code" else {}))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return json.dumps({"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5})
+
+
+@pytest.fixture(scope="session")
+def book() -> Path:
+    """The HTML that `make book` built; it must be there if MODEL_COLLAPSE_BOOK=1."""
+    html = ROOT / "_build/html"
+    if not (html / "index.html").is_file():
+        reason = "no built book: run make book first"
+        missing(reason) if os.environ.get("MODEL_COLLAPSE_BOOK") == "1" else pytest.skip(reason)
+    return html

@@ -1,0 +1,321 @@
+"""The book as it is built: staging, the checks of the pages, the build itself, and every page in a browser."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, missing, notebook
+
+from model_collapse.book import pages, running
+
+CHROMIUM = "/usr/bin/chromium"
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+# A small book to work on -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A repository with two chapters and a page, configured as the real one."""
+    (tmp_path / "chapters/_static").mkdir(parents=True)
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    for name in ("_config.yml", "Snakefile", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name in ("logo.svg", "favicon.svg"):
+        shutil.copy(ROOT / "chapters/_static" / name, tmp_path / "chapters/_static" / name)
+    toc = {"format": "jb-book", "root": "chapters/index"}
+    toc["parts"] = [{"caption": "One", "chapters": [{"file": "chapters/one"}, {"file": "chapters/page"}]}]
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc))
+    row = {"modules": ["model_collapse", "model_collapse.book", "model_collapse.book.environment"], "records": []}
+    (tmp_path / "chapters/imports.yml").write_text(yaml.safe_dump({"index": row, "one": row}))
+    (tmp_path / "chapters/references.bib").write_text("")
+    (tmp_path / "chapters/page.md").write_text("# A page\n\nText with $x^2$.\n")
+    stamp = "from model_collapse.book import stamp\nstamp()"
+    (tmp_path / "chapters/index.ipynb").write_text(notebook(("markdown", "# Welcome"), ("code", stamp)))
+    wait = "import pathlib, time\npathlib.Path('started').touch()\ntime.sleep(pathlib.Path('slow').exists() * 60)"
+    (tmp_path / "chapters/one.ipynb").write_text(notebook(("markdown", "# One"), ("code", wait), ("code", stamp)))
+    return tmp_path
+
+
+def _executed(small: Path) -> Path:
+    """Pretend that both chapters have been executed."""
+    executed = small / "_build/executed"
+    executed.mkdir(parents=True)
+    for name in ("index", "one"):
+        shutil.copy(small / f"chapters/{name}.ipynb", executed / f"{name}.ipynb")
+    return executed
+
+
+# What belongs to the book ------------------------------------------------------------------------------------------
+
+
+def test_pages_come_in_reading_order(small: Path) -> None:
+    assert pages.toc_pages(small / "_toc.yml") == ["chapters/index", "chapters/one", "chapters/page"]
+    assert pages.notebooks(small) == ["index", "one"]
+
+
+def test_a_page_without_source_is_named(small: Path) -> None:
+    (small / "chapters/page.md").unlink()
+    with pytest.raises(pages.BookError, match="neither chapters/page.ipynb nor chapters/page.md"):
+        pages.notebooks(small)
+
+
+def test_a_chapter_depends_on_modules_records_and_lock(small: Path) -> None:
+    record = small / "data/results/one/run/manifest.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    table = {"one": {"modules": ["model_collapse.book"]}}
+    (small / "chapters/imports.yml").write_text(yaml.safe_dump(table))
+    inputs = [Path(path).relative_to(small).as_posix() for path in pages.inputs("one", small)]
+    assert inputs == ["src/model_collapse/book/__init__.py", "data/results/one/run/manifest.json", "requirements.lock"]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [({}, "no row for the chapter one"), ({"one": {"modules": ["model_collapse.none"]}}, "model_collapse.none")],
+)
+def test_the_table_of_imports_must_hold(small: Path, table: dict, message: str) -> None:
+    (small / "chapters/imports.yml").write_text(yaml.safe_dump(table))
+    with pytest.raises(pages.BookError, match=message):
+        pages.inputs("one", small)
+
+
+# Staging and checking ----------------------------------------------------------------------------------------------
+
+
+def test_staging_takes_the_executed_chapters(small: Path) -> None:
+    executed = _executed(small)
+    (executed / "one.ipynb").write_text("executed")
+    into = small / "_build/source"
+    assert pages.stage(small, into) == ["chapters/index", "chapters/one", "chapters/page"]
+    assert (into / "chapters/one.ipynb").read_text() == "executed"
+    assert (into / "chapters/page.md").is_file()
+    assert (into / "_mathjax/mathjax/tex-svg-full.js").stat().st_size > 1_000_000
+    assert (into / pages.MARKER).is_file()
+
+
+def test_staging_refuses_a_chapter_that_was_not_executed(small: Path) -> None:
+    (_executed(small) / "one.ipynb").unlink()
+    with pytest.raises(pages.BookError, match="chapters/one has not been executed"):
+        pages.stage(small, small / "_build/source")
+
+
+def _html(small: Path, body: str = "") -> Path:
+    html = small / "_build/html"
+    (html / "chapters").mkdir(parents=True)
+    for page in ("index", "chapters/index", "chapters/one", "chapters/page"):
+        (html / f"{page}.html").write_text(f"<html><body>{body}</body></html>")
+    return html
+
+
+def test_a_whole_book_passes(small: Path) -> None:
+    html = _html(small, '<a href="https://doi.org/10.1038/x">a link may lead elsewhere</a><a href="#top">top</a>')
+    assert pages.check_html(html, small / "_toc.yml") == 4
+
+
+@pytest.mark.parametrize("page", ["index", "chapters/one", "chapters/page"])
+def test_a_missing_page_is_named(small: Path, page: str) -> None:
+    html = _html(small)
+    (html / f"{page}.html").unlink()
+    with pytest.raises(pages.BookError, match=f"\n  {page}.html is missing"):
+        pages.check_html(html, small / "_toc.yml")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<script src="https://example.org/x.js"></script>',
+        '<link rel="stylesheet" href="//example.org/x.css">',
+        '<link href="https://example.org/x.woff2" rel="preload" as="font">',
+        '<img alt="" src="http://example.org/x.png">',
+        '<img alt="" srcset="https://example.org/x.png 2x">',
+        '<iframe src="https://example.org"></iframe>',
+    ],
+)
+def test_what_would_be_loaded_from_elsewhere_is_named(small: Path, body: str) -> None:
+    with pytest.raises(pages.BookError, match=r"chapters/one.html loads \S*example.org"):
+        pages.check_html(_html(small, body), small / "_toc.yml")
+
+
+def test_a_link_that_leads_nowhere_is_named(small: Path) -> None:
+    with pytest.raises(pages.BookError, match="chapters/page.html points to nowhere.html"):
+        pages.check_html(_html(small, '<a href="nowhere.html#there">x</a>'), small / "_toc.yml")
+
+
+# Building ----------------------------------------------------------------------------------------------------------
+
+
+def _run(small: Path, *command: str, **options) -> subprocess.CompletedProcess:
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    call = [sys.executable, "-m", *command]
+    return subprocess.run(call, cwd=small, env=env, capture_output=True, text=True, check=False, **options)
+
+
+def test_one_build_at_a_time(tmp_path: Path) -> None:
+    with running.only_build(tmp_path / "lock"), pytest.raises(SystemExit, match="another build of this checkout"):
+        running.only_build(tmp_path / "lock")
+    running.only_build(tmp_path / "lock").close()
+
+
+def test_jupyter_book_alone_does_not_build_empty_chapters(small: Path) -> None:
+    book = Path(sys.executable).with_name("jupyter-book")
+    done = subprocess.run([book, "build", "."], cwd=small, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "run `make book`" in done.stdout + done.stderr
+    assert not (small / "_build/html/chapters").exists()
+
+
+@pytest.mark.slow
+def test_built_twice_killed_and_built_again(small: Path) -> None:
+    first = _run(small, "model_collapse.book", "build")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "checked 4 pages" in first.stdout
+    second = _run(small, "model_collapse.book", "build")
+    assert second.stdout.splitlines() == ["make book: nothing to do, _build/html/index.html is up to date"]
+
+    # Cut off while a chapter runs: its process goes too, and the next build is neither refused nor deceived.
+    (small / "slow").touch()
+    (small / "started").unlink()
+    (small / "chapters/one.ipynb").write_text((small / "chapters/one.ipynb").read_text().replace("# One", "# Two"))
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    cut = subprocess.Popen(
+        [sys.executable, "-m", "model_collapse.book", "build"], cwd=small, env=env, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not (small / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    refused = _run(small, "model_collapse.book", "build")
+    assert refused.returncode != 0
+    assert "another build of this checkout is running" in refused.stderr
+    cut.send_signal(signal.SIGKILL)
+    cut.wait()
+    (small / "slow").unlink()
+    third = _run(small, "model_collapse.book", "build")
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert "executed chapters/one.ipynb" in third.stdout
+    assert "Two" in (small / "_build/html/chapters/one.html").read_text()
+
+
+# In a browser, with the network off --------------------------------------------------------------------------------
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+_LOOK = """async () => {
+    if (window.MathJax?.startup?.promise) await MathJax.startup.promise;
+    const article = document.querySelector("article") ?? document.body;
+    const prose = article.cloneNode(true);
+    prose.querySelectorAll("pre, code, script, mjx-container").forEach(e => e.remove());
+    return {
+        width: document.scrollingElement.scrollWidth,
+        math: article.querySelectorAll("span.math, div.math").length,
+        equations: article.querySelectorAll("mjx-container > svg").length,
+        broken: article.querySelectorAll("[data-mml-node=merror]").length,
+        text: prose.textContent,
+        images: [...article.querySelectorAll("img")].map(e => [e.alt, e.naturalWidth]),
+    };
+}"""
+
+
+@pytest.fixture(scope="session")
+def visits(book: Path) -> dict[str, dict]:
+    """What every page of the book shows on a narrow screen: page → findings."""
+    if not Path(CHROMIUM).is_file():
+        missing(f"no browser: {CHROMIUM} is missing (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=book))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}/"
+    names = sorted(path.relative_to(book).as_posix() for path in book.rglob("*.html") if "_static" not in path.parts)
+    found: dict[str, dict] = {}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        context = browser.new_context(viewport={"width": 360, "height": 800})
+        page = context.new_page()
+        errors: list[str] = []
+        foreign: list[str] = []
+
+        def only_the_book(route) -> None:
+            if route.request.url.startswith((base, "data:", "blob:")):
+                route.continue_()
+            else:
+                foreign.append(route.request.url)
+                route.abort()
+
+        context.route("**/*", only_the_book)
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("requestfailed", lambda request: errors.append(f"{request.failure}: {request.url}"))
+        page.on("response", lambda reply: errors.append(f"{reply.status}: {reply.url}") if not reply.ok else None)
+        for name in names:
+            page.goto(base + name, wait_until="load")
+            if name == "index.html":
+                page.wait_for_url(re.compile("chapters/index.html$"))
+                page.wait_for_load_state("load")
+            seen = [error for error in errors if "ERR_ABORTED" not in error]  # the page was left before an icon came
+            found[name] = page.evaluate(_LOOK) | {"errors": seen, "foreign": foreign.copy()}
+            errors.clear()
+            foreign.clear()
+        browser.close()
+    server.shutdown()
+    server.server_close()
+    return found
+
+
+def test_every_page_was_opened(visits: dict[str, dict]) -> None:
+    assert {f"{page}.html" for page in ["index", *pages.toc_pages(ROOT / "_toc.yml")]} <= set(visits)
+
+
+def test_no_page_reports_an_error(visits: dict[str, dict]) -> None:
+    assert {name: seen["errors"] for name, seen in visits.items() if seen["errors"]} == {}
+
+
+def test_no_page_asks_for_anything_from_elsewhere(visits: dict[str, dict]) -> None:
+    assert {name: seen["foreign"] for name, seen in visits.items() if seen["foreign"]} == {}
+
+
+def test_equations_are_rendered(visits: dict[str, dict]) -> None:
+    assert sum(seen["equations"] for seen in visits.values()) > 0
+    for name, seen in visits.items():
+        assert seen["equations"] >= seen["math"], f"{name}: {seen['math']} formulas, {seen['equations']} rendered"
+        assert seen["broken"] == 0, f"{name} has a formula that MathJax cannot read"
+        assert not re.search(r"\\[(\[]|\$\$", seen["text"]), f"{name} shows raw TeX"
+
+
+def test_no_page_scrolls_sideways(visits: dict[str, dict]) -> None:
+    assert {name: seen["width"] for name, seen in visits.items() if seen["width"] > 360} == {}
+
+
+def test_every_figure_says_what_it_shows(visits: dict[str, dict]) -> None:
+    for name in (f"{page}.html" for page in pages.toc_pages(ROOT / "_toc.yml")):
+        seen = visits[name]
+        texts = [alt for alt, _ in seen["images"]]
+        assert all(len(alt.split()) >= 3 for alt in texts), f"{name} has a figure without alternative text: {texts}"
+        assert len(set(texts)) == len(texts), f"{name} has two figures with one alternative text: {texts}"
+        assert all(width > 0 for _, width in seen["images"]), f"{name} has a figure that does not load"
