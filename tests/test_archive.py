@@ -10,6 +10,7 @@ import pytest
 
 from model_collapse import archive
 from model_collapse.archive import ArchiveError, BlockState, History, load_record
+from model_collapse.runs.blocks import Block, merge_blocks
 from model_collapse.theory import gaussian
 from model_collapse.theory.gaussian import Points
 
@@ -58,7 +59,21 @@ def test_a_record_comes_back_as_it_was_written(homes):
 def test_a_manifest_says_what_ran_and_nothing_of_who_or_where(homes):
     record = make(homes, rules={"T2": "abc"})
     text = json.dumps(record.manifest)
-    for key in ("config", "profile", "variant", "regime", "seed", "chains", "block", "data", "machine", "seconds", "source", "rules", "files"):
+    for key in (
+        "config",
+        "profile",
+        "variant",
+        "regime",
+        "seed",
+        "chains",
+        "block",
+        "data",
+        "machine",
+        "seconds",
+        "source",
+        "rules",
+        "files",
+    ):
         assert key in record.manifest
     assert record.manifest["rules"] == {"T2": "abc"}
     assert set(record.manifest["machine"]) >= {"processor", "instructions", "threads", "packages", "python"}
@@ -70,7 +85,9 @@ def test_a_manifest_says_what_ran_and_nothing_of_who_or_where(homes):
 def test_a_stopped_run_goes_on_and_equals_an_uninterrupted_one(homes, phase, regime):
     whole = gaussian.run(None, "smoke", regime=regime, progress=False)
     with pytest.raises(Stop):
-        gaussian.run(None, "smoke", regime=regime, save=homes / "results", checkpoint=0, on=stop_at(phase, 7), progress=False)
+        gaussian.run(
+            None, "smoke", regime=regime, save=homes / "results", checkpoint=0, on=stop_at(phase, 7), progress=False
+        )
     assert not list((homes / "results").glob("*/*/manifest.json"))
     resumed = gaussian.run(None, "smoke", regime=regime, save=homes / "results", checkpoint=0, progress=False)
     assert resumed.metrics.equals(whole.metrics)
@@ -105,12 +122,19 @@ def test_a_record_of_another_configuration_is_not_mixed_with(homes):
     make(homes, n=50, name="mine")
 
 
-def test_blocks_merge_to_the_same_record_in_any_order(homes):
-    config, swept = gaussian.FAMILY.configure("replace", "smoke")
-    blocks = gaussian.FAMILY._blocks(config, swept, 0, None, None, lambda *a: None, False, 5.0)
-    plan = {"config": {f: getattr(config, f) for f in config.__dataclass_fields__}, "chains": 40, "block": 20, "generations": 12}
-    a, b = (gaussian.FAMILY._assemble(plan, swept, order) for order in (blocks, blocks[::-1]))
-    assert a.metrics.equals(b.metrics) and a.statistics.equals(b.statistics)
+def test_blocks_merge_to_the_same_record_in_any_order():
+    rng = np.random.default_rng(0)
+    config, swept = gaussian.FAMILY.configure(None, "smoke", generations=2, chains=6, block=2)
+    blocks = [Block("", first, {"a": rng.random((3, 2)), "_seconds": np.ones((1, 1))}) for first in (0, 2, 4)]
+    a, b = (merge_blocks(config, swept, order, ()) for order in (blocks, blocks[::-1]))
+    assert a[0].equals(b[0]) and a[1].equals(b[1]) and a[2] == b[2] == 3
+
+
+def test_checkpoints_between_measured_generations_lose_nothing(homes):
+    whole = gaussian.run("replace", "smoke", grid="ends", progress=False)
+    with pytest.raises(Stop):
+        make(homes, grid="ends", on=stop_at("fit", 7))
+    assert make(homes, grid="ends").statistics.equals(whole.statistics)
 
 
 def damage(path, how):
@@ -173,7 +197,11 @@ def test_pickles_are_never_loaded(tmp_path):
 
 
 def test_two_processes_on_one_run(homes):
-    with archive.held(homes / "cache" / "x"), pytest.raises(ArchiveError, match="another process is running this very run"), archive.held(homes / "cache" / "x"):
+    with (
+        archive.held(homes / "cache" / "x"),
+        pytest.raises(ArchiveError, match="another process is running this very run"),
+        archive.held(homes / "cache" / "x"),
+    ):
         pass
 
 
@@ -182,7 +210,12 @@ def tiny_disk(tmp_path):
     """A file system of 1 MB; needs the right to mount one."""
     place = tmp_path / "tiny"
     place.mkdir()
-    if not shutil.which("mount") or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False).returncode:
+    if (
+        not shutil.which("mount")
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
+        ).returncode
+    ):
         pytest.skip("this user may not mount a small file system")
     yield place
     subprocess.run(["umount", place], check=False)
@@ -191,13 +224,34 @@ def tiny_disk(tmp_path):
 def test_a_full_disk_gets_one_line_and_loses_nothing(homes, tiny_disk, monkeypatch):
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tiny_disk / "cache"))
     with pytest.raises(ArchiveError, match="No space left on device; what was saved before is untouched"):
-        gaussian.run(None, "smoke", regime="accumulate_subsample", chains=100, block=100, save=homes / "results", checkpoint=0, progress=False)
+        gaussian.run(
+            None,
+            "smoke",
+            regime="accumulate_subsample",
+            chains=100,
+            block=100,
+            save=homes / "results",
+            checkpoint=0,
+            progress=False,
+        )
     shutil.copytree(tiny_disk / "cache", homes / "cache2")
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(homes / "cache2"))
     heard = []
-    resumed = gaussian.run(None, "smoke", regime="accumulate_subsample", chains=100, block=100, save=homes / "results", checkpoint=0, progress=False, on=lambda p, g: heard.append(g))
+    resumed = gaussian.run(
+        None,
+        "smoke",
+        regime="accumulate_subsample",
+        chains=100,
+        block=100,
+        save=homes / "results",
+        checkpoint=0,
+        progress=False,
+        on=lambda p, g: heard.append(g),
+    )
     assert heard[0] > 0
-    assert resumed.metrics.equals(gaussian.run(None, "smoke", regime="accumulate_subsample", chains=100, block=100, progress=False).metrics)
+    assert resumed.metrics.equals(
+        gaussian.run(None, "smoke", regime="accumulate_subsample", chains=100, block=100, progress=False).metrics
+    )
 
 
 def test_full_results_folder(homes, tiny_disk):

@@ -43,7 +43,9 @@ def say(capsys, *words) -> tuple[int, str, str]:
 
 
 def test_a_run_leaves_a_record_and_a_line(homes, capsys):
-    status, out, _ = say(capsys, "run", "gaussian", "--profile", "smoke", "--regime", "keep(0.25)", "--chains", "30", "--set", "n=40")
+    status, out, _ = say(
+        capsys, "run", "gaussian", "--profile", "smoke", "--regime", "keep(0.25)", "--chains", "30", "--set", "n=40"
+    )
     assert status == 0 and "gaussian/smoke-keep-theorem: 30 chains to generation 12" in out
     manifest = load_record(homes / "results/gaussian/smoke-keep-theorem").manifest
     assert manifest["config"]["share"] == 0.25 and manifest["config"]["n"] == 40
@@ -67,7 +69,10 @@ def test_a_run_leaves_a_record_and_a_line(homes, capsys):
         (["gaussian", "--generations", "-1"], "generations must not be negative, not -1"),
         (["gaussian", "--data", "x.txt"], "family 'gaussian' takes no data"),
         (["discrete", "--data", "nowhere.txt"], "nowhere.txt: No such file or directory"),
-        (["discrete", "--profile", "smoke", "--regime", "fresh(10,10)"], "set a share of the text aside with --set reserve=0.5"),
+        (
+            ["discrete", "--profile", "smoke", "--regime", "fresh(10,10)"],
+            "set a share of the text aside with --set reserve=0.5",
+        ),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(homes, capsys, words, message):
@@ -96,7 +101,19 @@ def test_the_scorecard_as_text_and_as_json(homes, capsys):
     status, out, _ = say(capsys, "claims", "--json")
     rows = json.loads(out)
     assert status == 0 and len({row["id"] for row in rows}) == len(rows)
-    keys = {"id", "family", "statement", "source", "paper", "measured", "interval", "chains", "profile", "verdict", "reason"}
+    keys = {
+        "id",
+        "family",
+        "statement",
+        "source",
+        "paper",
+        "measured",
+        "interval",
+        "chains",
+        "profile",
+        "verdict",
+        "reason",
+    }
     assert all(keys <= set(row) for row in rows)
     assert {row["verdict"] for row in rows if row["id"] == "T1"} == {"not yet tested"}
     assert "Scorecard" in say(capsys, "claims")[1]
@@ -112,7 +129,21 @@ def test_every_family_has_every_profile_and_every_study_can_be_configured():
 
 
 def test_ctrl_c_says_how_to_go_on_and_does(homes):
-    words = [*COMMAND, "run", "gaussian", "--profile", "smoke", "--set", "d=40", "--set", "items=points", "--generations", "400", "--checkpoint", "0"]
+    words = [
+        *COMMAND,
+        "run",
+        "gaussian",
+        "--profile",
+        "smoke",
+        "--set",
+        "d=40",
+        "--set",
+        "items=points",
+        "--generations",
+        "400",
+        "--checkpoint",
+        "0",
+    ]
     heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - a background shell hands down "ignore"
     process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heed)
     wait_for(lambda: list(homes.glob("cache/runs/gaussian/*/*/history-*.npz")))
@@ -131,7 +162,20 @@ def wait_for(condition, seconds: float = 60):
 
 
 KILLS, MUST = 10, {"fit": 3, "sample": 1, "write": 2}
-RUN = ["run", "gaussian", "--profile", "smoke", "--chains", "40", "--set", "block=40", "--set", "items=points", "--set", "d=30"]
+RUN = [
+    "run",
+    "gaussian",
+    "--profile",
+    "smoke",
+    "--chains",
+    "40",
+    "--set",
+    "block=40",
+    "--set",
+    "items=points",
+    "--set",
+    "d=30",
+]
 RUN += ["--set", "n=3000", "--generations", "8", "--checkpoint", "0"]
 
 
@@ -161,7 +205,10 @@ def test_ten_kills_lose_nothing(tmp_path):
     """
 
     def start(home: str, trace: Path):
-        env = os.environ | {"MODEL_COLLAPSE_CACHE": str(tmp_path / home / "cache"), "MODEL_COLLAPSE_RESULTS": str(tmp_path / home / "results")}
+        env = os.environ | {
+            "MODEL_COLLAPSE_CACHE": str(tmp_path / home / "cache"),
+            "MODEL_COLLAPSE_RESULTS": str(tmp_path / home / "results"),
+        }
         return subprocess.Popen([*COMMAND, *RUN, "--trace", str(trace)], env=env, stdout=subprocess.DEVNULL)
 
     def record(home: str):

@@ -14,7 +14,9 @@ WORDS = {"progress": False, "profile": "smoke"}
 
 @pytest.fixture(scope="module")
 def absorbed():
-    return discrete.run("absorption", "smoke", n=20, chains=5000, block=2500, generations=500, marks=(100,), progress=False)
+    return discrete.run(
+        "absorption", "smoke", n=20, chains=5000, block=2500, generations=500, marks=(100,), progress=False
+    )
 
 
 def test_every_chain_ends_in_one_state(absorbed):
@@ -125,4 +127,12 @@ def test_more_items_than_words_are_refused():
 
 
 def test_word_counts_are_ordered_and_complete():
-    assert word_counts("The cat, the dog's bone; THE end. x2 naïve") == {"the": 3, "bone": 1, "cat": 1, "dog's": 1, "end": 1, "naïve": 1, "x": 1}
+    assert word_counts("The cat, the dog's bone; THE end. x2 naïve") == {
+        "the": 3,
+        "bone": 1,
+        "cat": 1,
+        "dog's": 1,
+        "end": 1,
+        "naïve": 1,
+        "x": 1,
+    }

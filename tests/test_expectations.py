@@ -18,7 +18,9 @@ def test_c4_joins_its_series_without_a_step():
     assert np.abs(np.diff(values, 2)).max() < 1e-9
 
 
-@pytest.mark.parametrize(("n", "fits", "value"), [(100, 10, 0.1499), (100, 100, 1.446), (1000, 1000, 1.443), (1000, 2000, 2.788)])
+@pytest.mark.parametrize(
+    ("n", "fits", "value"), [(100, 10, 0.1499), (100, 100, 1.446), (1000, 1000, 1.443), (1000, 2000, 2.788)]
+)
 def test_exact_w2_of_the_reference_table(n, fits, value):
     assert ex.expected_w2_squared(np.full(fits, n))[-1] == pytest.approx(value, abs=6e-4)
 
@@ -64,7 +66,9 @@ def test_fresh_data_alone_are_one_plain_fit():
     assert ex.fresh_fixed_point(50, 0) == pytest.approx((1 / 50, 1.0))
 
 
-@pytest.mark.parametrize(("copies", "by5", "by9"), [(1, 0.73, 0.83), (2, 0.54, 0.69), (5, 0.21, 0.39), (10, 0.044, 0.15), (20, 0.002, 0.023)])
+@pytest.mark.parametrize(
+    ("copies", "by5", "by9"), [(1, 0.73, 0.83), (2, 0.54, 0.69), (5, 0.21, 0.39), (10, 0.044, 0.15), (20, 0.002, 0.023)]
+)
 def test_survival_null_of_the_reference_table(copies, by5, by9):
     assert ex.lost_by(copies, 5) == pytest.approx(by5, abs=0.006)
     assert ex.lost_by(copies, 9) == pytest.approx(by9, abs=0.006)
@@ -72,7 +76,9 @@ def test_survival_null_of_the_reference_table(copies, by5, by9):
 
 def test_regression_errors_meet_at_the_first_fit_and_part_after():
     assert ex.replace_test_error(10, 100, 2.0, 1) == pytest.approx(ex.accumulate_test_error(10, 100, 2.0, 1))
-    assert ex.accumulate_test_error(10, 100, 2.0, 10**9) == pytest.approx(np.pi**2 / 6 * ex.replace_test_error(10, 100, 2.0, 1))
+    assert ex.accumulate_test_error(10, 100, 2.0, 10**9) == pytest.approx(
+        np.pi**2 / 6 * ex.replace_test_error(10, 100, 2.0, 1)
+    )
 
 
 def test_the_floor_of_a_fixed_share_does_not_fall_with_the_sample():

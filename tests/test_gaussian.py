@@ -149,7 +149,13 @@ def test_a_picked_subset_has_no_repeats_and_every_item_is_as_likely():
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"d": 0}, "d must be at least 1"), ({"n": 1}, "n must be at least 2"), ({"bias": 0.0}, "bias must lie in"), ({"share": 1.2}, "share must lie in"), ({"items": "x"}, "items must be")],
+    [
+        ({"d": 0}, "d must be at least 1"),
+        ({"n": 1}, "n must be at least 2"),
+        ({"bias": 0.0}, "bias must lie in"),
+        ({"share": 1.2}, "share must lie in"),
+        ({"items": "x"}, "items must be"),
+    ],
 )
 def test_impossible_settings_are_refused(setting, message):
     with pytest.raises(ValueError, match=message):

@@ -33,7 +33,9 @@ class Counter:
 def go(learner, generations, history=None, **options):
     source = Source(Points(np.zeros((1, 2, 1))), 2)
     history = History("last") if history is None else history
-    return list(run(learner, source, make_regime("replace"), generations, history=history, seed=(0, 0, 0), **options)), history
+    return list(
+        run(learner, source, make_regime("replace"), generations, history=history, seed=(0, 0, 0), **options)
+    ), history
 
 
 def test_model_g_has_seen_g_rounds_of_synthetic_data():
@@ -46,7 +48,12 @@ def test_a_run_of_g_generations_has_one_fit_more_and_only_the_first_is_human():
     learner = Counter()
     go(learner, 3)
     assert learner.calls[0] == "prepare"
-    assert [c for c in learner.calls if c[0] == "fit"] == [("fit", 0, 1.0), ("fit", 1, 0.0), ("fit", 2, 0.0), ("fit", 3, 0.0)]
+    assert [c for c in learner.calls if c[0] == "fit"] == [
+        ("fit", 0, 1.0),
+        ("fit", 1, 0.0),
+        ("fit", 2, 0.0),
+        ("fit", 3, 0.0),
+    ]
 
 
 def test_a_run_goes_on_from_the_history_it_finds():
@@ -69,7 +76,14 @@ def test_phases_are_told_in_order():
 
 
 def test_randomness_is_a_function_of_seed_arm_block_generation_and_purpose():
-    keys = [((s, a, b), g, p) for s in (0, 1) for a in (0, 1) for b in (0, 1) for g in (0, 1) for p in ("fit", "sample", "source")]
+    keys = [
+        ((s, a, b), g, p)
+        for s in (0, 1)
+        for a in (0, 1)
+        for b in (0, 1)
+        for g in (0, 1)
+        for p in ("fit", "sample", "source")
+    ]
     draws = {key: tuple(stream(*key).integers(0, 2**63, 2)) for key in keys}
     assert len(set(draws.values())) == len(keys)
     assert draws == {key: tuple(stream(*key).integers(0, 2**63, 2)) for key in reversed(keys)}

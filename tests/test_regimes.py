@@ -51,7 +51,9 @@ def test_a_pool_holds_what_its_regime_says(name):
     assert pool.items.size == sum(EXPECTED[name].values())
 
 
-@pytest.mark.parametrize("name", ["replace", "keep(0.25)", "augment", "accumulate", "accumulate_subsample", "fresh(7, 9)"])
+@pytest.mark.parametrize(
+    "name", ["replace", "keep(0.25)", "augment", "accumulate", "accumulate_subsample", "fresh(7, 9)"]
+)
 def test_the_lineage_tells_the_truth_about_every_item(name):
     pool = pool_of(name)
     for chain in range(CHAINS):
@@ -61,7 +63,9 @@ def test_the_lineage_tells_the_truth_about_every_item(name):
         assert (told == true).all()
 
 
-@pytest.mark.parametrize("name", ["replace", "keep(0.25)", "augment", "accumulate", "accumulate_subsample", "fresh(7, 9)"])
+@pytest.mark.parametrize(
+    "name", ["replace", "keep(0.25)", "augment", "accumulate", "accumulate_subsample", "fresh(7, 9)"]
+)
 def test_generation_zero_sees_human_data_alone(name):
     pool = pool_of(name, generations=0)
     assert pool.lineage.share(HUMAN) == 1 and pool.items.size == N

@@ -68,7 +68,14 @@ def test_regimes_that_pick_points_are_refused(regime):
         regression.run(None, "smoke", regime=regime, progress=False)
 
 
-@pytest.mark.parametrize(("setting", "message"), [({"n": 11}, "n must be at least d \\+ 2 = 12"), ({"sigma": -1.0}, "sigma must not"), ({"synthetic_share": 2.0}, "synthetic_share must lie in")])
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"n": 11}, "n must be at least d \\+ 2 = 12"),
+        ({"sigma": -1.0}, "sigma must not"),
+        ({"synthetic_share": 2.0}, "synthetic_share must lie in"),
+    ],
+)
 def test_impossible_settings_are_refused(setting, message):
     with pytest.raises(ValueError, match=message):
         regression.FAMILY.configure(None, "smoke", **setting)

@@ -30,7 +30,9 @@ FAMILIES = {
 
 INTERRUPTED = 130
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Model Collapse, Replicated: run the loop, judge the claims.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Model Collapse, Replicated: run the loop, judge the claims."
+)
 
 
 def family(name: str) -> Family:
@@ -45,14 +47,20 @@ def run_command(
     name: Annotated[str, typer.Argument(metavar="FAMILY", help="discrete, gaussian or regression")],
     study: Annotated[str | None, typer.Option(help="A study of the archive, by name; --list shows them")] = None,
     profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
-    regime: Annotated[str | None, typer.Option(help="replace, keep(0.1), augment, accumulate, accumulate_subsample, fresh(10,90)")] = None,
+    regime: Annotated[
+        str | None, typer.Option(help="replace, keep(0.1), augment, accumulate, accumulate_subsample, fresh(10,90)")
+    ] = None,
     variant: Annotated[str | None, typer.Option(help="A reading of the protocol; --list shows them")] = None,
     chains: Annotated[int | None, typer.Option(help="Independent repetitions")] = None,
     generations: Annotated[int | None, typer.Option(help="Index of the last generation")] = None,
     seed: Annotated[int, typer.Option(help="A whole number; the same seed gives the same record")] = 0,
     data: Annotated[Path | None, typer.Option(help="Your own data")] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; may be repeated")] = None,
-    results: Annotated[Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; may be repeated")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+    ] = None,
     run_name: Annotated[str | None, typer.Option("--name", help="Name of the run's folder")] = None,
     checkpoint: Annotated[float, typer.Option(help="Seconds between checkpoints; 0 saves every generation")] = 5.0,
     trace: Annotated[Path | None, typer.Option(help="Write a line as each phase begins, for profiling")] = None,
@@ -69,14 +77,17 @@ def run_command(
             study, profile, seed=seed, data=data, save=root, rules=scorecard.rules_in_force(name),
             name=run_name, on=on, checkpoint=checkpoint, **changes,
         )  # fmt: skip
-    seconds = record.manifest["seconds"]["total"]
-    typer.echo(f"{name}/{record.manifest['run']}: {record.manifest['chains']} chains to generation {record.manifest['generations']}, {seconds:.1f} s")
+    said = record.manifest
+    scale = f"{said['chains']} chains to generation {said['generations']}"
+    typer.echo(f"{name}/{said['run']}: {scale}, {said['seconds']['total']:.1f} s")
 
 
 @app.command("claims")
 def claims_command(
     as_json: Annotated[bool, typer.Option("--json", help="One object per claim")] = False,
-    results: Annotated[Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+    ] = None,
 ) -> None:
     """The scorecard: every claim, what was measured, and the verdict that its rule gives."""
     rows = scorecard.as_rows(scorecard.scorecard(scorecard.find_records(results or results_root())))
@@ -108,7 +119,9 @@ def main() -> None:
         error.show() if hasattr(error, "show") else typer.echo(error, err=True)
         sys.exit(getattr(error, "exit_code", 2))
     if status == INTERRUPTED:  # typer turns Ctrl-C into a status
-        typer.echo("model-collapse: interrupted; run the same command again to go on from the last checkpoint", err=True)
+        typer.echo(
+            "model-collapse: interrupted; run the same command again to go on from the last checkpoint", err=True
+        )
     if status:
         sys.exit(status)
 
@@ -123,7 +136,14 @@ def _list(chosen: Family) -> None:
         typer.echo(f"profile {name:18s} {config.chains} chains, {config.generations} generations")
 
 
-def _changes(chosen: Family, regime: str | None, variant: str | None, chains: int | None, generations: int | None, settings: list[str] | None) -> dict:
+def _changes(
+    chosen: Family,
+    regime: str | None,
+    variant: str | None,
+    chains: int | None,
+    generations: int | None,
+    settings: list[str] | None,
+) -> dict:
     changes = {"variant": variant, "chains": chains, "generations": generations}
     if regime is not None:
         made = make_regime(regime)
@@ -135,7 +155,10 @@ def _changes(chosen: Family, regime: str | None, variant: str | None, chains: in
     for text in settings or []:
         name, equals, value = text.partition("=")
         if not equals or name not in known:
-            raise ConfigError(f"--set {text!r}: " + ("write NAME=VALUE" if not equals else f"no setting {name!r}{nearest(name, sorted(known))}"))
+            raise ConfigError(
+                f"--set {text!r}: "
+                + ("write NAME=VALUE" if not equals else f"no setting {name!r}{nearest(name, sorted(known))}")
+            )
         changes[name] = _typed(name, value, getattr(defaults, name))
     return changes
 
@@ -148,7 +171,9 @@ def _typed(name: str, value: str, default: object) -> object:
             return tuple(kind(part) for part in value.split(","))
         return type(default)(value)
     except ValueError:
-        raise ConfigError(f"setting {name}: {value!r} is not {'a number' if not isinstance(default, str) else 'text'}") from None
+        raise ConfigError(
+            f"setting {name}: {value!r} is not {'a number' if not isinstance(default, str) else 'text'}"
+        ) from None
 
 
 class _tracer:

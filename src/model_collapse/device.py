@@ -10,9 +10,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["load_average", "machine", "packages", "threads"]
+__all__ = ["load_average", "machine", "packages", "processor", "threads"]
 
-RECORDED_PACKAGES = ("numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "torch", "torchvision", "transformers", "accelerate")
+RECORDED_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "torch",
+    "torchvision",
+    "transformers",
+    "accelerate",
+)
 
 
 @contextlib.contextmanager
@@ -30,7 +40,7 @@ def threads(count: int) -> Iterator[None]:
 
 def machine(thread_count: int) -> dict[str, object]:
     """What the manifest says of the machine: no host name, no user, no path."""
-    name, flags = _processor()
+    name, flags = processor()
     return {
         "processor": name,
         "instructions": [flag for flag in ("avx2", "avx512f", "amx_tile", "asimd", "sve") if flag in flags],
@@ -57,7 +67,8 @@ def load_average() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def _processor() -> tuple[str, set[str]]:
+def processor() -> tuple[str, set[str]]:
+    """Model of the processor in words, and the instruction sets it says it has."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or sys.platform, set()

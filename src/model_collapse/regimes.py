@@ -96,7 +96,13 @@ class Source:
     advice: str = "this source sets nothing aside"
 
     def draw(self, n: int, g: int, rng: np.random.Generator) -> Items:
-        """`n` never-used human items for generation `g`; raises `RegimeError`, with how to set some aside, where there are none."""
+        """`n` never-used human items for generation `g`.
+
+        Raises
+        ------
+        RegimeError
+            Where there are none; the message says how to set some aside.
+        """
         if self.reserve is None:
             raise RegimeError(f"regime 'fresh' needs human items that were never used: {self.advice}")
         return self.reserve(n, g, rng)

@@ -2,7 +2,7 @@
 
 from .files import ArchiveError, digest, file_digest, once, tree_digest
 from .record import EXAMPLE_CHAINS, QUANTILES, Record, grid, load_record, save_record, summarise
-from .state import BlockState, History, held
+from .state import BlockState, History, held, joined
 
 __all__ = [
     "EXAMPLE_CHAINS",
@@ -15,6 +15,7 @@ __all__ = [
     "file_digest",
     "grid",
     "held",
+    "joined",
     "load_record",
     "once",
     "save_record",

@@ -89,10 +89,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         Where the file is truncated, altered, foreign, or holds a pickle.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise ArchiveError(f"{path.name} is damaged ({error}); delete {path.parent.name}/ to begin that block again") from None
+        raise ArchiveError(
+            f"{path.name} is damaged ({error}); delete {path.parent.name}/ to begin that block again"
+        ) from None
 
 
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
@@ -148,4 +150,6 @@ def _one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ArchiveError(f"cannot write {path}: {error.strerror or error}; what was saved before is untouched") from None
+        raise ArchiveError(
+            f"cannot write {path}: {error.strerror or error}; what was saved before is untouched"
+        ) from None

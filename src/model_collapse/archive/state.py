@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ try:
 except ImportError:  # Windows: no advisory locks, so two processes on one run are the person's to avoid
     fcntl = None
 
-__all__ = ["BlockState", "History", "held"]
+__all__ = ["BlockState", "History", "held", "joined"]
 
 Restore = Callable[[dict[str, np.ndarray]], Any]
 
@@ -108,8 +108,7 @@ class BlockState:
         if history.memory == "all":
             history.parts = [restore(_under(chunk, str(k))) for k, chunk in self._chunks("parts", g)]
         self._saved, self._parts = g + 1, len(history.parts)
-        metrics = [chunk for _, chunk in self._chunks("metrics", g)]
-        return {name: np.concatenate([m[name] for m in metrics]) for name in (metrics[0] if metrics else {})}
+        return joined([chunk for _, chunk in self._chunks("metrics", g)])
 
     def save(self, history: History, metrics: dict[str, np.ndarray]) -> None:
         """Commit a checkpoint: `metrics` are those measured since the last one."""
@@ -141,7 +140,9 @@ class BlockState:
                 path.unlink()
                 continue
             if begin != expected:
-                raise ArchiveError(f"resume state {self.folder} lacks generations {expected} to {begin - 1}: delete it to begin again")
+                raise ArchiveError(
+                    f"resume state {self.folder} lacks generations {expected} to {begin - 1}: delete it to begin again"
+                )
             expected = end + 1
             arrays = read_arrays(path)
             if kind == "parts":
@@ -149,7 +150,15 @@ class BlockState:
             else:
                 yield begin, arrays
         if expected != last + 1:
-            raise ArchiveError(f"resume state {self.folder} lacks generations {expected} to {last}: delete it to begin again")
+            raise ArchiveError(
+                f"resume state {self.folder} lacks generations {expected} to {last}: delete it to begin again"
+            )
+
+
+def joined(chunks: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Metrics of consecutive stretches of generations as one; a stretch in which nothing was measured has none."""
+    names = dict.fromkeys(name for chunk in chunks for name in chunk)
+    return {name: np.concatenate([chunk[name] for chunk in chunks if name in chunk]) for name in names}
 
 
 def _under(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
@@ -175,5 +184,7 @@ def held(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise ArchiveError(f"another process is running this very run (it holds {folder}); wait for it or stop it") from None
+                raise ArchiveError(
+                    f"another process is running this very run (it holds {folder}); wait for it or stop it"
+                ) from None
         yield

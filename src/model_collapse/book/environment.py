@@ -9,9 +9,10 @@ import platform
 import sys
 import time
 from importlib import metadata
-from pathlib import Path
 
-__all__ = ["imported_modules", "processor", "stamp"]
+from ..device import processor
+
+__all__ = ["imported_modules", "stamp"]
 
 _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "numba", "torch", "torchvision", "transformers")
 _IMPORT_NAMES = {"scikit-learn": "sklearn"}
@@ -25,17 +26,6 @@ def imported_modules() -> list[str]:
         for name, module in sys.modules.items()
         if name.split(".")[0] == "model_collapse" and getattr(module, "__file__", None)
     )
-
-
-def processor() -> str:
-    """Model of the processor in words, such as ``Intel(R) Xeon(R) CPU @ 2.20GHz``."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.split(":", 1)[1].split())
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _seconds_since_start() -> float:
@@ -59,7 +49,7 @@ def _facts() -> dict[str, str]:
     facts = {
         "Executed": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "Wall time": f"{_seconds_since_start():.1f} s since the kernel started",
-        "Processor": processor(),
+        "Processor": processor()[0],
         "Threads": _threads(),
         "System": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),

@@ -54,7 +54,9 @@ def judge() -> dict[str, dict]:
 
 def verdict_table(rows: Mapping[str, dict], ids: Sequence[str]) -> HTML:
     """Claims with what the source says, what was measured and the verdict, one row a claim."""
-    return _table(["", "claim", "the source", "here", "chains", "verdict"], [_row(rows[name]) for name in ids], "verdicts")
+    return _table(
+        ["", "claim", "the source", "here", "chains", "verdict"], [_row(rows[name]) for name in ids], "verdicts"
+    )
 
 
 def comparison(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
@@ -64,7 +66,8 @@ def comparison(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
 
 def _row(row: dict) -> list[str]:
     mark = MARKS.get(row["verdict"], "open")
-    verdict = f'<span class="verdict verdict-{mark}" title="{html.escape(row["reason"])}">{html.escape(row["verdict"])}</span>'
+    reason, word = html.escape(row["reason"]), html.escape(row["verdict"])
+    verdict = f'<span class="verdict verdict-{mark}" title="{reason}">{word}</span>'
     cells = [row["id"], row["statement"], row["paper"], row["measured"], f"{row['chains']:,}" if row["chains"] else "–"]
     return [html.escape(cell) for cell in cells] + [verdict]
 
@@ -72,4 +75,5 @@ def _row(row: dict) -> list[str]:
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> HTML:
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return HTML(f'<div class="table-wide"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+    table = f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return HTML(f'<div class="table-wide">{table}</div>')

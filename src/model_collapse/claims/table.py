@@ -140,4 +140,3 @@ ANSWERS = (
 
 PAPERS: tuple[Claim, ...] = THEORY + MIXTURE + IMAGES + TEXT + LOOPS + ANSWERS
 CLAIMS: tuple[Claim, ...] = PAPERS + PRESS
-

@@ -12,11 +12,25 @@ from matplotlib.figure import Figure
 
 from ..archive import Record
 
-__all__ = ["REGIME_COLOURS", "band", "caption", "closed_form", "labelled_panels", "live_points", "panels", "provenance", "use_style"]
+__all__ = [
+    "REGIME_COLOURS",
+    "band",
+    "caption",
+    "closed_form",
+    "labelled_panels",
+    "live_points",
+    "panels",
+    "provenance",
+    "use_style",
+]
 
 INK = "#5b6470"
 REGIME_COLOURS = dict(
-    zip(["replace", "keep", "fresh", "accumulate_subsample", "augment", "accumulate"], sns.color_palette("colorblind", 6).as_hex(), strict=True)
+    zip(
+        ["replace", "keep", "fresh", "accumulate_subsample", "augment", "accumulate"],
+        sns.color_palette("colorblind", 6).as_hex(),
+        strict=True,
+    )
 )
 """One colour per regime through the whole book, from a palette made for the colour-blind."""
 
@@ -107,29 +121,57 @@ def band(
     ax.fill_between(x, low, high, color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 
-def live_points(ax: Axes, record: Record, metric: str, *, arm: str = "", centre: str = "mean", colour: str = "#24292f", label: str | None = None, most: int = 14, fits: bool = False) -> None:
+def live_points(
+    ax: Axes,
+    record: Record,
+    metric: str,
+    *,
+    arm: str = "",
+    centre: str = "mean",
+    colour: str = "#24292f",
+    label: str | None = None,
+    most: int = 14,
+    fits: bool = False,
+) -> None:
     """A few log-spaced values of a run made just now, as open circles over an archived curve."""
     table = record.summary(metric, arm)
     spots = np.unique(np.geomspace(1, len(table), most).round().astype(int)) - 1
     some = table.iloc[spots]
-    ax.plot(some.index + fits, some[centre], "o", markersize=4.5, markerfacecolor="none", markeredgecolor=colour, label=label, zorder=5)
+    ax.plot(
+        some.index + fits,
+        some[centre],
+        "o",
+        markersize=4.5,
+        markerfacecolor="none",
+        markeredgecolor=colour,
+        label=label,
+        zorder=5,
+    )
 
 
 def closed_form(ax: Axes, x: Sequence[float], y: Sequence[float], label: str | None = None, **line) -> None:
     """A curve from a formula: thin, dashed, dark, over everything else."""
-    ax.plot(x, y, **({"color": "#24292f", "linewidth": 1.1, "linestyle": (0, (4, 3)), "label": label, "zorder": 6} | line))
+    ax.plot(
+        x, y, **({"color": "#24292f", "linewidth": 1.1, "linestyle": (0, (4, 3)), "label": label, "zorder": 6} | line)
+    )
 
 
 def provenance(record: Record) -> str:
     """Where a curve comes from: "10,000 chains, profile paper, seed 0"."""
     chains = record.manifest["chains"]
-    return f"{chains:,} chain{'s' * (chains != 1)}, profile {record.manifest['profile']}, seed {record.manifest['seed']}"
+    return (
+        f"{chains:,} chain{'s' * (chains != 1)}, profile {record.manifest['profile']}, seed {record.manifest['seed']}"
+    )
 
 
 def caption(archived: Record | Mapping[str, Record], live: Record | None = None) -> str:
     """The part of a caption that the manifests fill: data, chains, profile, and what was run on this page."""
     records = list(archived.values()) if isinstance(archived, Mapping) else [archived]
-    data = {record.manifest["data"]["name"] for record in records if record.manifest.get("data") and record.manifest["variant"] != "toy"}
+    data = {
+        record.manifest["data"]["name"]
+        for record in records
+        if record.manifest.get("data") and record.manifest["variant"] != "toy"
+    }
     said = list(dict.fromkeys(provenance(record) for record in records))
     text = "Archived: " + "; ".join(said)
     if data:

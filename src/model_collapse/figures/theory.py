@@ -64,9 +64,22 @@ def forgetting_words(archived: Record, live: Record, to: int = 50) -> Figure:
         table = archived.summary(f"lost_{copies}").loc[1:to]
         ax.fill_between(table.index, table["q05"], table["q95"], color=colour, alpha=0.25, linewidth=0)
         ax.plot(table.index, table["mean"], color=colour, label=f"{copies} cop{'y' if copies == 1 else 'ies'}")
-        closed_form(ax, generations, [ex.lost_by(copies, int(g)) for g in generations], label="branching process" if copies == classes[-1] else None)
+        closed_form(
+            ax,
+            generations,
+            [ex.lost_by(copies, int(g)) for g in generations],
+            label="branching process" if copies == classes[-1] else None,
+        )
         here = live.summary(f"lost_{copies}").loc[1:to]
-        ax.plot(here.index[::3], here["mean"].iloc[::3], "o", markersize=4, markerfacecolor="none", markeredgecolor="#24292f", label=LIVE if copies == classes[-1] else None)
+        ax.plot(
+            here.index[::3],
+            here["mean"].iloc[::3],
+            "o",
+            markersize=4,
+            markerfacecolor="none",
+            markeredgecolor="#24292f",
+            label=LIVE if copies == classes[-1] else None,
+        )
     ax.set(xscale="log", xlabel="generation g", ylabel="words gone", ylim=(0, 1))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.legend(title="in the human text", loc="upper left", bbox_to_anchor=(1, 1))
@@ -79,7 +92,14 @@ def words_by_regime(archived: Mapping[str, Record]) -> Figure:
     for record in archived.values():
         regime = record.manifest["regime"]
         share = f" {100 * record.setting('n_real') / record.setting('n'):.0f} %" if regime == "fresh" else ""
-        band(ax, record, "alive", between=("q05", "q95"), colour=REGIME_COLOURS[regime], label=REGIME_NAMES[regime] + share)
+        band(
+            ax,
+            record,
+            "alive",
+            between=("q05", "q95"),
+            colour=REGIME_COLOURS[regime],
+            label=REGIME_NAMES[regime] + share,
+        )
     ax.set(xlabel="generation g", ylabel="words still known", ylim=(0, 1.03))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -116,7 +136,15 @@ def first_moments(archived: Record, live: Record) -> Figure:
         ax.plot(table.index + 1, table["mean"], label="archived, ± 3 SE")
         here = live.summary(metric)
         here = here[here.index < n]
-        ax.plot(here.index[::6] + 1, here["mean"].iloc[::6], "o", markersize=4.5, markerfacecolor="none", markeredgecolor="#24292f", label=LIVE)
+        ax.plot(
+            here.index[::6] + 1,
+            here["mean"].iloc[::6],
+            "o",
+            markersize=4.5,
+            markerfacecolor="none",
+            markeredgecolor="#24292f",
+            label=LIVE,
+        )
     closed_form(left, fits, ex.expected_w2_squared(np.full(n, n)), label="exact")
     closed_form(left, fits, ex.first_order_w2_squared(np.full(n, n)), label="first order", linestyle=":")
     closed_form(right, fits, ex.marginal_variance(fits, n), label="1 + fits / M")
@@ -139,7 +167,9 @@ def single_paths(archived: Record, most: int = 40) -> Figure:
     ax.plot([], [], color="#9aa3ad", linewidth=1, label=f"{most} single chains")
     ax.plot(fits, table["q50"], label="median")
     ax.plot(fits, table["mean"], label="mean over all chains")
-    closed_form(ax, fits, ex.expected_w2_squared(np.full(fits[-1], archived.setting("n")))[fits - 1], label="exact expectation")
+    closed_form(
+        ax, fits, ex.expected_w2_squared(np.full(fits[-1], archived.setting("n")))[fits - 1], label="exact expectation"
+    )
     ax.set(xscale="log", yscale="log", ylim=(1e-3, 200), xlabel="fits (g + 1)", ylabel=r"$W_2^2$ to the truth")
     ax.legend(loc="lower right")
     return figure
@@ -149,7 +179,14 @@ def growing_samples(grown: Record, constant: Record, live: Record) -> Figure:
     """Mean squared W2 where samples grow faster than linearly, against constant samples."""
     figure, (ax,) = panels(1)
     band(ax, constant, "w2_squared", label=r"constant, $M_i = M_0$", colour="C3", fits=True)
-    band(ax, grown, "w2_squared", label=rf"growing, $M_i = M_0 \, i^{{{grown.setting('growth'):g}}}$", colour="C0", fits=True)
+    band(
+        ax,
+        grown,
+        "w2_squared",
+        label=rf"growing, $M_i = M_0 \, i^{{{grown.setting('growth'):g}}}$",
+        colour="C0",
+        fits=True,
+    )
     live_points(ax, live, "w2_squared", label=LIVE, fits=True)
     limit = ex.expected_w2_squared_limit(grown.setting("n"), grown.setting("growth"))
     ends = np.array([1, grown.generations[-1] + 1])
@@ -162,10 +199,21 @@ def growing_samples(grown: Record, constant: Record, live: Record) -> Figure:
 def one_shot(archived: Record, live: Record, released: Mapping[int, float]) -> Figure:
     """Spread of one estimate of the sd against the sample size, beside the released values."""
     figure, (ax,) = panels(1)
-    for record, style in ((archived, {"fmt": "o-", "label": "archived"}), (live, {"fmt": "o", "markerfacecolor": "none", "color": "#24292f", "markersize": 9, "label": LIVE})):
+    for record, style in (
+        (archived, {"fmt": "o-", "label": "archived"}),
+        (live, {"fmt": "o", "markerfacecolor": "none", "color": "#24292f", "markersize": 9, "label": LIVE}),
+    ):
         n = [record.setting("n", arm) for arm in record.arms]
         ax.errorbar(n, [record.at("sd", 0, arm)["sd"] for arm in record.arms], **style)
-    ax.plot(list(released), list(released.values()), "x", color="C3", markersize=8, markeredgewidth=2, label="released notebook")
+    ax.plot(
+        list(released),
+        list(released.values()),
+        "x",
+        color="C3",
+        markersize=8,
+        markeredgewidth=2,
+        label="released notebook",
+    )
     sizes = np.array(list(released))
     closed_form(ax, sizes, np.sqrt(0.5 / sizes), label=r"$(2 M)^{-1/2}$")
     ax.set(xscale="log", yscale="log", xlabel="items M", ylabel="sd of the fitted sd over chains")
@@ -177,7 +225,12 @@ def ridges(replaced: Record, accumulated: Record, chain: int = 0, to: int = 999)
     """What one chain believes, generation after generation: under replace, and where everything is kept."""
     figure, axes = panels(2, height=4.6, sharey=True)
     x = np.linspace(-4, 4, 800)
-    for ax, record, title in zip(axes, (replaced, accumulated), ("Each trained on its predecessor's sample", "Each trained on everything so far"), strict=True):
+    for ax, record, title in zip(
+        axes,
+        (replaced, accumulated),
+        ("Each trained on its predecessor's sample", "Each trained on everything so far"),
+        strict=True,
+    ):
         mean, variance = (record.chains(metric)[chain] for metric in ("mean", "variance"))
         kept = np.array([g for g in mean.index if g <= to])
         shown = [int(kept[np.abs(kept - g).argmin()]) for g in (0, 10, 20, 50, 100, 150, 200, 300, 400, 500, 700, 999)]
@@ -202,7 +255,14 @@ def errors_by_regime(archived: Mapping[str, Record], live: Mapping[str, Record])
     n = archived["replace"].setting("n")
     for name, record in archived.items():
         regime = record.manifest["regime"]
-        band(ax, record, "mean_error", colour=REGIME_COLOURS[regime], label=REGIME_NAMES[regime] + (" 10 %" if regime == "fresh" else ""), fits=True)
+        band(
+            ax,
+            record,
+            "mean_error",
+            colour=REGIME_COLOURS[regime],
+            label=REGIME_NAMES[regime] + (" 10 %" if regime == "fresh" else ""),
+            fits=True,
+        )
         live_points(ax, live[name], "mean_error", colour=REGIME_COLOURS[regime], fits=True)
     fits = np.geomspace(1, 1000, 200)
     closed_form(ax, fits, fits / n, label="closed forms")
@@ -210,7 +270,14 @@ def errors_by_regime(archived: Mapping[str, Record], live: Mapping[str, Record])
     fresh = archived["fresh10"]
     level = ex.fresh_fixed_point(fresh.setting("n_real"), fresh.setting("n_synthetic"))[0]
     closed_form(ax, [30, 1000], [level, level])
-    ax.set(xscale="log", yscale="log", xlim=(1, 1000), ylim=(5e-3, 20), xlabel="fits (g + 1)", ylabel="squared error of the mean")
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlim=(1, 1000),
+        ylim=(5e-3, 20),
+        xlabel="fits (g + 1)",
+        ylabel="squared error of the mean",
+    )
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
@@ -239,7 +306,15 @@ def fresh_starts(archived: Record) -> Figure:
     for arm in archived.arms:
         first, bias = archived.setting("n_initial", arm), archived.setting("bias", arm)
         style = "-" if first == 100 else "--"
-        band(ax, archived, "w2", arm=arm, linestyle=style, colour="C0" if bias == 1 else "C3", label=rf"$\lambda$ = {bias:g}, {first:,} human items at g = 0")
+        band(
+            ax,
+            archived,
+            "w2",
+            arm=arm,
+            linestyle=style,
+            colour="C0" if bias == 1 else "C3",
+            label=rf"$\lambda$ = {bias:g}, {first:,} human items at g = 0",
+        )
     ax.set(xlabel="generation g", ylabel=r"$W_2$ to the truth", ylim=(0, None))
     ax.legend(loc="upper left", bbox_to_anchor=(0.3, 0.75))
     return figure
@@ -252,12 +327,22 @@ def admissible(archived: Record) -> Figure:
     g = archived.generations[-1]
     reals = sorted({archived.setting("n_real", arm) for arm in archived.arms})
     colours = dict(zip(reals, sns.color_palette("viridis", len(reals)), strict=True))
-    found = {tuple(archived.setting(s, arm) for s in ("bias", "n_real", "n_synthetic")): archived.at("w2", g, arm)["mean"] for arm in archived.arms}
+    found = {
+        tuple(archived.setting(s, arm) for s in ("bias", "n_real", "n_synthetic")): archived.at("w2", g, arm)["mean"]
+        for arm in archived.arms
+    }
     for ax, bias in zip(axes, biases, strict=True):
         for real in reals:
             points = sorted((s, w) for (b, r, s), w in found.items() if (b, r) == (bias, real) and s > 0)
             base = found[bias, real, 0]
-            ax.plot([s for s, _ in points], [w / base for _, w in points], "o-", markersize=3.5, color=colours[real], label=f"{real:,}")
+            ax.plot(
+                [s for s, _ in points],
+                [w / base for _, w in points],
+                "o-",
+                markersize=3.5,
+                color=colours[real],
+                label=f"{real:,}",
+            )
         ax.axhline(1, color="#24292f", linewidth=1)
         ax.set(xlabel="synthetic items", title=rf"$\lambda$ = {bias:g}", ylim=(0.6, 1.4))
     axes[0].set_ylabel(r"$W_2$ / $W_2$ of fresh data alone")
@@ -292,10 +377,25 @@ def fixed_share(archived: Record, live: Record) -> Figure:
         n = np.array([archived.setting("n", arm) for arm in arms])
         rows = [archived.at("test_error", 1, arm) for arm in arms]
         error = [1.96 * row["sd"] / np.sqrt(row["count"]) for row in rows]
-        ax.errorbar(n, [row["mean"] for row in rows], yerr=error, fmt="o", color=colour, label=f"{100 * share:g} % synthetic")
-        ax.plot(n, [live.at("test_error", 1, arm)["mean"] for arm in arms], "o", markersize=10, markerfacecolor="none", markeredgecolor="#24292f", label=LIVE if share == shares[-1] else None)
+        ax.errorbar(
+            n, [row["mean"] for row in rows], yerr=error, fmt="o", color=colour, label=f"{100 * share:g} % synthetic"
+        )
+        ax.plot(
+            n,
+            [live.at("test_error", 1, arm)["mean"] for arm in arms],
+            "o",
+            markersize=10,
+            markerfacecolor="none",
+            markeredgecolor="#24292f",
+            label=LIVE if share == shares[-1] else None,
+        )
         line = np.geomspace(n.min(), n.max(), 60)
-        closed_form(ax, line, ex.fixed_share_floor(d, line, sigma, share, quality), label="theory" if share == shares[-1] else None)
+        closed_form(
+            ax,
+            line,
+            ex.fixed_share_floor(d, line, sigma, share, quality),
+            label="theory" if share == shares[-1] else None,
+        )
     ax.set(xscale="log", yscale="log", xlabel="points in the pool", ylabel="excess test error")
     ax.legend()
     return figure

@@ -126,7 +126,9 @@ def load(path: Path | None) -> datasets.Text:
     return datasets.read_text(path) if path else datasets.language_reference()
 
 
-def build(config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: datasets.Text) -> tuple[Source, DiscreteLearner]:
+def build(
+    config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: datasets.Text
+) -> tuple[Source, DiscreteLearner]:
     """The source and the learner of one block of chains; every chain of a text starts from the same counts."""
     rng = stream(seed, 0, "source")
     if config.variant == "toy":
@@ -142,7 +144,9 @@ def build(config: Config, regime: Regime, chains: int, seed: tuple[int, ...], da
     seen = _take(seen[None], np.array([n]), rng)[0]
     human = Counts(n, np.broadcast_to(seen, (chains, len(seen))))
     reserve = _Reserve(aside, chains, rng).draw if config.reserve else None
-    return Source(human, n, reserve, "set a share of the text aside with --set reserve=0.5"), DiscreteLearner(config, regime, seen, n)
+    return Source(human, n, reserve, "set a share of the text aside with --set reserve=0.5"), DiscreteLearner(
+        config, regime, seen, n
+    )
 
 
 def restore(arrays: dict[str, np.ndarray]) -> Counts:
@@ -162,7 +166,10 @@ class _Reserve:
         helping = self.order[:, (g - 1) * n : g * n]
         if helping.shape[1] < n:
             held = self.order.shape[1]
-            raise ConfigError(f"the {held} words set aside are used up at generation {g}: set more aside, or take fewer than {n} a time")
+            raise ConfigError(
+                f"the {held} words set aside are used up at generation {g}: "
+                f"set more aside, or take fewer than {n} a time"
+            )
         return Counts(n, np.stack([np.bincount(row, minlength=self.types) for row in helping]))
 
 
@@ -181,7 +188,10 @@ _WORD_SCALE = {
     "quick": {"chains": 20, "block": 20, "generations": 30},
     "paper": {"chains": 1000, "block": 250, "generations": 100},
 }
-_HEAVY = _WORD_SCALE | {"quick": {"chains": 4, "block": 4, "generations": 10}, "paper": {"chains": 40, "block": 20, "generations": 100}}
+_HEAVY = _WORD_SCALE | {
+    "quick": {"chains": 4, "block": 4, "generations": 10},
+    "paper": {"chains": 40, "block": 20, "generations": 100},
+}
 _RESERVED = {"n": 30_000, "reserve": 0.5, "n_real": 300, "n_synthetic": 29_700}
 
 PROFILES = {
@@ -200,5 +210,17 @@ STUDIES = {
     "words-fresh1": Study("fresh", variant="words", settings=_RESERVED, by_profile=_WORD_SCALE),
 }
 
-FAMILY = Family("discrete", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="words", chain_metrics=("alive",), load=load)
+FAMILY = Family(
+    "discrete",
+    Config,
+    PROFILES,
+    STUDIES,
+    VARIANTS,
+    PROTOCOL,
+    build,
+    restore,
+    default_variant="words",
+    chain_metrics=("alive",),
+    load=load,
+)
 run = FAMILY.run

@@ -19,7 +19,18 @@ from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import BaseConfig, Family, Study, arms
 
-__all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "GaussianLearner", "Model", "Moments", "Points", "run"]
+__all__ = [
+    "FAMILY",
+    "PROFILES",
+    "PROTOCOL",
+    "STUDIES",
+    "Config",
+    "GaussianLearner",
+    "Model",
+    "Moments",
+    "Points",
+    "run",
+]
 
 PROTOCOL = 1
 VARIANTS = {"theorem": "unbiased mean and covariance, as in Theorem 3.1", "code": "ddof 0, as in the released notebook"}
@@ -57,7 +68,9 @@ class Config(BaseConfig):
         self.require(self.d >= 1, f"d must be at least 1, not {self.d}")
         self.require(self.n >= 2, f"n must be at least 2, not {self.n}")
         self.require(0 < self.bias <= 1, f"the sampling bias must lie in (0, 1], not {self.bias:g}")
-        self.require(self.items in ("auto", "moments", "points"), f"items must be auto, moments or points, not {self.items!r}")
+        self.require(
+            self.items in ("auto", "moments", "points"), f"items must be auto, moments or points, not {self.items!r}"
+        )
 
     def pool_size(self, g: int) -> int:
         """Items in pool g."""
@@ -168,7 +181,9 @@ class Model:
         if n == 0:
             return Moments(0, self.mean, np.zeros_like(self.root))
         z = rng.standard_normal((chains, k, 1)) / np.sqrt(n)
-        return Moments(n, self.mean + _times(self.root, z)[:, :, 0], _times(self.root, wishart_root(n - 1, k, chains, rng)))
+        return Moments(
+            n, self.mean + _times(self.root, z)[:, :, 0], _times(self.root, wishart_root(n - 1, k, chains, rng))
+        )
 
 
 class GaussianLearner:
@@ -215,7 +230,9 @@ class GaussianLearner:
         }
 
 
-def build(config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data=None) -> tuple[Source, GaussianLearner]:
+def build(
+    config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data=None
+) -> tuple[Source, GaussianLearner]:
     """The source and the learner of one block of chains."""
     truth = Model(np.zeros((chains, config.d)), np.broadcast_to(np.eye(config.d), (chains, config.d, config.d)))
     learner = GaussianLearner(config, regime)
@@ -279,7 +296,10 @@ PROFILES = {
 }
 
 _LONG = {"paper": {"chains": 40_000, "block": 10_000, "generations": 9999}, "quick": {"generations": 2499}}
-_SHORT = {"paper": {"chains": 1000, "block": 500, "generations": 100}, "quick": {"chains": 200, "block": 100, "generations": 100}}
+_SHORT = {
+    "paper": {"chains": 1000, "block": 500, "generations": 100},
+    "quick": {"chains": 200, "block": 100, "generations": 100},
+}
 _ONCE = {"generations": 0, "marks": ()}
 _HIGH = {
     "paper": {"chains": 400, "block": 200, "generations": 99},
@@ -298,7 +318,9 @@ STUDIES = {
     "replace": Study("replace", by_profile=_LONG),
     "replace-code": Study("replace", variant="code"),
     "superlinear": Study("replace", settings={"growth": 1.5}, by_profile=_LONG),
-    "one-shot": Study("replace", variant="code", settings=_ONCE, arms=arms(n=[10, 30, 100, 500, 10**3, 10**4, 10**5, 10**6, 10**7])),
+    "one-shot": Study(
+        "replace", variant="code", settings=_ONCE, arms=arms(n=[10, 30, 100, 500, 10**3, 10**4, 10**5, 10**6, 10**7])
+    ),
     "sizes": Study("replace", variant="code", arms=arms(n=[100, 500, 1000, 10_000])),
     "keep10": Study("keep", settings={"share": 0.1}),
     "augment": Study("augment"),
@@ -312,8 +334,21 @@ STUDIES = {
         by_profile=_HIGH,
         arms=arms(n_initial=[100, 1000], bias=[1.0, 0.8]),
     ),
-    "admissible": Study("fresh", settings={"d": 100, "grid": "ends"}, by_profile=_SETTLED, arms=arms(points=_ADMISSIBLE)),
+    "admissible": Study(
+        "fresh", settings={"d": 100, "grid": "ends"}, by_profile=_SETTLED, arms=arms(points=_ADMISSIBLE)
+    ),
 }
 
-FAMILY = Family("gaussian", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="theorem", chain_metrics=("mean", "variance"))
+FAMILY = Family(
+    "gaussian",
+    Config,
+    PROFILES,
+    STUDIES,
+    VARIANTS,
+    PROTOCOL,
+    build,
+    restore,
+    default_variant="theorem",
+    chain_metrics=("mean", "variance"),
+)
 run = FAMILY.run

@@ -56,13 +56,17 @@ class Config(BaseConfig):
         self.require(self.d >= 1, f"d must be at least 1, not {self.d}")
         self.require(self.n >= self.d + 2, f"n must be at least d + 2 = {self.d + 2}, not {self.n}")
         self.require(self.sigma >= 0, f"sigma must not be negative, not {self.sigma:g}")
-        self.require(0 <= self.synthetic_share <= 1, f"synthetic_share must lie in [0, 1], not {self.synthetic_share:g}")
+        self.require(
+            0 <= self.synthetic_share <= 1, f"synthetic_share must lie in [0, 1], not {self.synthetic_share:g}"
+        )
 
     def make_regime(self) -> Regime:
         regime = super().make_regime()
         if regime.name == "fresh" and regime.n_real + regime.n_synthetic == 0:
             synthetic = round(self.synthetic_share * self.n)
-            return type(regime)(regime.name, regime.rule, regime.memory, n_real=self.n - synthetic, n_synthetic=synthetic)
+            return type(regime)(
+                regime.name, regime.rule, regime.memory, n_real=self.n - synthetic, n_synthetic=synthetic
+            )
         return regime
 
 
@@ -128,9 +132,15 @@ class RegressionLearner:
         return {"test_error": (model**2).sum(axis=1)}
 
 
-def build(config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data=None) -> tuple[Source, RegressionLearner]:
+def build(
+    config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data=None
+) -> tuple[Source, RegressionLearner]:
     """The source and the learner of one block of chains."""
-    config.require(regime.name not in ("keep", "accumulate_subsample"), f"regime {regime.name!r} picks single items, which this family does not keep; known here: replace, augment, accumulate, fresh")
+    config.require(
+        regime.name not in ("keep", "accumulate_subsample"),
+        f"regime {regime.name!r} picks single items, which this family does not keep; "
+        "known here: replace, augment, accumulate, fresh",
+    )
     rng = stream(seed, 0, "source")
     truth = np.zeros((chains, config.d))
     given = None

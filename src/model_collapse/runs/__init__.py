@@ -1,0 +1,12 @@
+"""From a family's settings to a record: profiles, studies, arms, blocks of chains, resume.
+
+A *study* is an experiment (which regime, which variant, what is swept), a *profile* its scale. Both are data, so
+the way from them to a record is the same for every family, and a chapter says
+``gaussian.run("accumulate", profile="quick")``.
+"""
+
+from .family import Family
+from .places import cache_root, results_root
+from .settings import BaseConfig, ConfigError, Study, arms
+
+__all__ = ["BaseConfig", "ConfigError", "Family", "Study", "arms", "cache_root", "results_root"]

@@ -1,0 +1,197 @@
+"""A family of models, and the way from its settings to a record."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import archive, device
+from ..archive import ArchiveError, BlockState, Record
+from ..regimes import nearest
+from .blocks import Block, merge_blocks, run_block
+from .places import cache_root, progress_bar
+from .settings import BaseConfig, ConfigError, Study, label
+
+__all__ = ["Family"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of generative model, as `run` sees it.
+
+    Attributes
+    ----------
+    build : callable
+        ``build(config, regime, chains, seed, data)`` gives the source and the learner of one block.
+    restore : callable
+        Items from the arrays of a resume state.
+    chain_metrics : tuple of str
+        Metrics of which a record keeps single chains, beside the statistics that it keeps of all; empty: of all.
+    load : callable or None
+        ``load(path or None)`` gives the data, an object with ``card()``; None for families without data.
+    """
+
+    name: str
+    config: type[BaseConfig]
+    profiles: dict[str, BaseConfig]
+    studies: dict[str, Study]
+    variants: dict[str, str]
+    protocol: int
+    build: Callable
+    restore: Callable
+    default_variant: str
+    chain_metrics: tuple[str, ...] = ()
+    load: Callable[[Path | None], Any] | None = None
+
+    def configure(
+        self, study: str | None, profile: str, **changes: Any
+    ) -> tuple[BaseConfig, tuple[dict[str, Any], ...]]:
+        """The configuration and arms of a study (None: the profile as it is) at a profile, with `changes` on top.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown profile, study, variant or setting (with the nearest known one) or an impossible value.
+        """
+        self._known("profile", profile, self.profiles)
+        swept: tuple[dict[str, Any], ...] = ({},)
+        settings: dict[str, Any] = {}
+        if study is not None:
+            self._known("study", study, self.studies)
+            plan = self.studies[study]
+            settings = {"regime": plan.regime, **plan.settings, **plan.by_profile.get(profile, {})}
+            settings["variant"] = plan.variant or self.default_variant
+            swept = plan.arms if profile != "smoke" else tuple(plan.arms[i] for i in sorted({0, len(plan.arms) - 1}))
+        settings |= {name: value for name, value in changes.items() if value is not None}
+        settings.setdefault("variant", self.default_variant)
+        self._known("variant", settings["variant"], self.variants)
+        known = {f.name for f in dataclasses.fields(self.config)}
+        for name in settings:
+            self._known("setting", name, known)
+        config = dataclasses.replace(self.profiles[profile], **settings)
+        for arm in swept:
+            dataclasses.replace(config, **arm).make_regime()
+        return config, tuple(
+            arm for arm in swept if not set(arm) & {n for n, v in changes.items() if v is not None}
+        ) or ({},)
+
+    def run(
+        self,
+        study: str | None = None,
+        profile: str = "quick",
+        *,
+        seed: int = 0,
+        data: Path | None = None,
+        save: Path | None = None,
+        rules: dict[str, str] | None = None,
+        name: str | None = None,
+        on: Callable[[str, int], None] = lambda phase, g: None,
+        progress: bool = True,
+        checkpoint: float = 5.0,
+        **changes: Any,
+    ) -> Record:
+        """Run a study at a profile and return its record.
+
+        Parameters
+        ----------
+        save : Path or None
+            Folder of results; the record goes to ``save/<family>/<name>`` and the run can be resumed by calling it
+            again. None keeps everything in memory.
+        rules : dict or None
+            Hashes of the rules that will judge this run, stored as they stand when it begins.
+        on : callable
+            Hears ("fit", g) and the like as each phase begins.
+        checkpoint : float
+            Seconds between two checkpoints.
+        **changes
+            Settings that differ from the study's.
+
+        Raises
+        ------
+        ConfigError, RegimeError, DataError, ArchiveError
+            Each with a message of one line.
+        """
+        config, swept = self.configure(study, profile, **changes)
+        if data is not None and self.load is None:
+            raise ConfigError(f"family {self.name!r} takes no data")
+        loaded = self.load(data) if self.load else None
+        name = name or "-".join(filter(None, [profile, study or f"{config.regime}-{config.variant}".replace("_", "-")]))
+        identity = self._identity(config, swept, seed, loaded)
+        plan = {"family": self.name, "run": name, "profile": profile, "study": study}
+        plan |= {"regime": config.regime, "variant": config.variant, "identity": archive.digest(identity)} | identity
+        options = {"data": loaded, "checkpoint": checkpoint, "on": on}
+        if save is None:
+            return self._record(plan | self._started(rules), config, swept, None, progress, options)
+        target = save / self.name / name
+        if (target / "manifest.json").exists():
+            return self._finished(target, plan)
+        folder = cache_root() / "runs" / self.name / f"{name}-{plan['identity'][:16]}"
+        with archive.held(folder):
+            started = archive.once(folder / "started.json", lambda: self._started(rules))
+            record = self._record(plan | started, config, swept, folder, progress, options)
+            on("write", -1)
+            return archive.save_record(target, record)
+
+    def _known(self, kind: str, name: str, known: Any) -> None:
+        if name not in known:
+            raise ConfigError(f"family {self.name!r} has no {kind} {name!r}{nearest(name, sorted(known))}")
+
+    def _identity(self, config: BaseConfig, swept: tuple[dict[str, Any], ...], seed: int, data: Any) -> dict[str, Any]:
+        return {
+            "protocol": self.protocol,
+            "config": dataclasses.asdict(config),
+            "arms": [{"label": label(arm), "settings": arm} for arm in swept],
+            "seed": seed,
+            "chains": config.chains,
+            "block": config.block,
+            "generations": config.generations,
+            "data": data.card() if data is not None else None,
+        }
+
+    def _started(self, rules: dict[str, str] | None) -> dict[str, Any]:
+        return {
+            "rules": rules or {},
+            "source": archive.tree_digest(Path(__file__).parents[1]),
+            "begun": time.strftime("%Y-%m-%d", time.gmtime()),
+        }
+
+    def _finished(self, target: Path, plan: dict[str, Any]) -> Record:
+        record = archive.load_record(target)
+        if record.manifest.get("identity") != plan["identity"]:
+            raise ArchiveError(
+                f"{self.name}/{plan['run']} already holds a record of another configuration; refusing to mix: "
+                "name this run with --name, or remove the old record"
+            )
+        return record
+
+    def _record(
+        self,
+        plan: dict[str, Any],
+        config: BaseConfig,
+        swept: tuple[dict[str, Any], ...],
+        folder: Path | None,
+        progress: bool,
+        options: dict[str, Any],
+    ) -> Record:
+        """Run every block of every arm, or read it back, and merge them."""
+        starts = range(0, config.chains, config.block)
+        steps = len(swept) * len(starts) * (config.generations + 1)
+        blocks = []
+        with device.threads(config.threads), progress_bar(self.name, steps, progress) as tick:
+            for (number, arm), (index, first) in itertools.product(enumerate(swept), enumerate(starts)):
+                state = None
+                if folder is not None:
+                    identity = {"run": folder.name, "arm": number, "block": index}
+                    state = BlockState(folder / f"arm{number:03d}-block{index:04d}", identity)
+                chains, seed = min(config.block, config.chains - first), (plan["seed"], number, index)
+                settings = dataclasses.replace(config, **arm)
+                metrics = run_block(settings, chains, seed, self.build, self.restore, state=state, tick=tick, **options)
+                blocks.append(Block(label(arm), first, metrics))
+        singles, statistics, seconds = merge_blocks(config, swept, blocks, self.chain_metrics)
+        times = {"total": round(seconds, 3), "per_generation_of_a_block": seconds / steps}
+        return Record(plan | {"seconds": times, "machine": device.machine(config.threads)}, singles, statistics)

@@ -1,0 +1,99 @@
+"""The settings of a run: what every configuration has, studies and their arms."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import archive
+from ..regimes import Regime, make_regime
+
+__all__ = ["BaseConfig", "ConfigError", "Study", "arms", "label"]
+
+
+class ConfigError(ValueError):
+    """Settings that cannot be. The message is one line that names the setting."""
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """What every family's configuration has.
+
+    Attributes
+    ----------
+    chains, block : int
+        Independent repetitions, and how many of them share one stream of randomness and one array.
+    generations : int
+        Index of the last generation; a run has one fit more.
+    regime, variant : str
+    share : float
+        `keep`: the human share of every pool.
+    n_real, n_synthetic : int
+        `fresh`: never-used human and synthetic items in every pool.
+    grid : {"full", "ends"}
+        Generations to measure: the usual grid, or the first and the last.
+    marks : tuple of int
+        Generations that a source names, measured too.
+    threads : int
+        Threads of BLAS; equal bits are promised at equal count.
+    """
+
+    chains: int = 1
+    block: int = 1
+    generations: int = 10
+    regime: str = "replace"
+    variant: str = ""
+    share: float = 0.1
+    n_real: int = 0
+    n_synthetic: int = 0
+    grid: str = "full"
+    marks: tuple[int, ...] = ()
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("chains", "block", "threads"):
+            self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+        self.require(self.generations >= 0, f"generations must not be negative, not {self.generations}")
+        self.require(0 <= self.share <= 1, f"share must lie in [0, 1], not {self.share:g}")
+        self.require(self.grid in ("full", "ends"), f"grid must be full or ends, not {self.grid!r}")
+
+    @staticmethod
+    def require(condition: bool, message: str) -> None:
+        if not condition:
+            raise ConfigError(message)
+
+    def measured(self) -> np.ndarray:
+        """The generations that are measured, ascending."""
+        if self.grid == "ends":
+            return np.unique([0, self.generations])
+        return archive.grid(self.generations, self.marks)
+
+    def make_regime(self) -> Regime:
+        return make_regime(self.regime, share=self.share, n_real=self.n_real, n_synthetic=self.n_synthetic)
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment: a regime, a variant, settings that hold in every profile or in one, and swept arms."""
+
+    regime: str
+    variant: str | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    by_profile: dict[str, dict[str, Any]] = field(default_factory=dict)
+    arms: tuple[dict[str, Any], ...] = ({},)
+
+
+def arms(points: Sequence[dict[str, Any]] | None = None, **axes: Sequence[Any]) -> tuple[dict[str, Any], ...]:
+    """The arms of a sweep: the product of the axes, or the points as given."""
+    if points is not None:
+        return tuple(points)
+    return tuple(dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+
+
+def label(settings: dict[str, Any]) -> str:
+    """An arm's name in a record, such as ``n=100`` or ``d=10,bias=0.7``."""
+    return ",".join(f"{name}={value}" for name, value in settings.items())
