@@ -69,7 +69,8 @@ def m5(records: Records) -> Finding:
     worst = max(growth.values())
     return Finding(
         grade(saturates and falls, saturates or falls),
-        "; ".join(f"bias {bias}: {number(limit)}" for bias, limit in limits.items()) + f"; growth {percent(worst)}",
+        "; ".join(f"bias {b}: {number(n) if np.isfinite(n) else 'no limit found'}" for b, n in limits.items())
+        + f"; growth {percent(worst)}",
         worst,
         None,
         min(estimate(run, "w2", last(run), arm).count for arm in run.arms),
