@@ -476,11 +476,20 @@ def test_nothing_to_mitigate_gives_no_verdict():
         BY_ID["P-g.llm"].rule(text(keep=34, replace=34))
 
 
+def limit(limits, n_real: int = 500) -> float:
+    """What the rule makes of a record whose admissible numbers are `limits`."""
+    record = admissible(limits)["run"]
+    means = {
+        claims.rules_fresh._point(record, arm): record.at("w2", record.generations[-1], arm)["mean"]
+        for arm in record.arms
+    }
+    return claims.rules_fresh._admissible(means, 0.8, n_real)
+
+
 def test_admissible_counts_are_interpolated_between_grid_points():
-    record = admissible({0.8: {250: 200, 500: 210}})["run"]
-    assert claims.rules_fresh._admissible(record, 0.8, 500) == pytest.approx(210)
-    assert claims.rules_fresh._admissible(admissible({0.8: {500: 5}})["run"], 0.8, 500) == 0
-    assert claims.rules_fresh._admissible(admissible({0.8: {500: EVER}})["run"], 0.8, 500) == np.inf
+    assert limit({0.8: {250: 200, 500: 210}}) == pytest.approx(210)
+    assert limit({0.8: {500: 5}}) == 0
+    assert limit({0.8: {500: EVER}}) == np.inf
 
 
 # --- intervals against scipy and simulation --------------------------------------------------------------------------

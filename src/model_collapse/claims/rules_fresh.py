@@ -10,6 +10,7 @@ gaussian/``admissible``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -21,8 +22,11 @@ from .intervals import ERRORS, Estimate, estimate, interval, last, minus, number
 
 __all__ = ["m4", "m5"]
 
+Point = tuple[float, int, int]  # bias, n_real, n_synthetic
+
 GROWTH = 0.10
 UNBIASED = 1.0
+DRAWS = 1000
 
 
 def m4(records: Records) -> Finding:
@@ -58,24 +62,44 @@ def m5(records: Records) -> Finding:
     less than 10 % over the last doubling of `n_real`. Falls: at the largest `n_real`, strictly, from bias to bias.
     """
     run = records["run"]
-    biases = sorted({run.setting("bias", arm) for arm in run.arms if run.setting("n_synthetic", arm) > 0})
-    most = max(run.setting("n_real", arm) for arm in run.arms)
+    found = {_point(run, arm): estimate(run, "w2", last(run), arm) for arm in run.arms}
+    biases = sorted({bias for bias, _, synthetic in found if synthetic > 0})
+    most = max(real for _, real, _ in found)
     if not biases or biases[0] >= UNBIASED:
         raise NoVerdict("the record has no bias below 1")
-    limits = {bias: _admissible(run, bias, most) for bias in biases}
-    growth = {bias: _growth(_admissible(run, bias, most / 2), limits[bias]) for bias in biases if bias < UNBIASED}
-    saturates = all(rate < GROWTH for rate in growth.values())
+    means = {point: e.mean for point, e in found.items()}
+    limits = {bias: _admissible(means, bias, most) for bias in biases}
+    worst, bounds = _worst_growth(means, most), _growth_interval(found, most)
+    saturates = worst < GROWTH
     falls = all(a < b for a, b in pairwise(limits.values()))
-    worst = max(growth.values())
     return Finding(
         grade(saturates and falls, saturates or falls),
         "; ".join(f"bias {b}: {number(n) if np.isfinite(n) else 'no limit found'}" for b, n in limits.items())
-        + f"; growth {percent(worst)}",
+        + f"; growth {percent(worst)} ({span(bounds, 100)} %)",
         worst,
-        None,
-        min(estimate(run, "w2", last(run), arm).count for arm in run.arms),
+        bounds,
+        min(e.count for e in found.values()),
         f"Synthetic items at which W2 equals that of {number(most)} human ones alone; growth is from half as many.",
     )
+
+
+def _point(run: Record, arm: str) -> Point:
+    return tuple(run.setting(name, arm) for name in ("bias", "n_real", "n_synthetic"))
+
+
+def _worst_growth(means: Mapping[Point, float], most: float) -> float:
+    """The largest relative growth of the admissible number over the last doubling, over the biases below 1."""
+    biases = {bias for bias, _, _ in means if bias < UNBIASED}
+    return max(_growth(*(_admissible(means, bias, real) for real in (most / 2, most))) for bias in biases)
+
+
+def _growth_interval(found: Mapping[Point, Estimate], most: float) -> tuple[float, float]:
+    """95 % interval of `_worst_growth`: every mean is drawn anew from its normal law, a fixed number of times."""
+    rng = np.random.default_rng(0)
+    draws = ({point: rng.normal(e.mean, e.se) for point, e in found.items()} for _ in range(DRAWS))
+    growths = np.sort([_worst_growth(means, most) for means in draws])
+    low, high = (round(q * (DRAWS - 1)) for q in (0.025, 0.975))
+    return float(growths[low]), float(growths[high])
 
 
 def _growth(before: float, after: float) -> float:
@@ -83,26 +107,22 @@ def _growth(before: float, after: float) -> float:
     return after / before - 1 if np.isfinite(before) and np.isfinite(after) and before > 0 else float("inf")
 
 
-def _admissible(run: Record, bias: float, n_real: float) -> float:
-    """The `n_synthetic` at which mean W2 equals the baseline's.
+def _admissible(means: Mapping[Point, float], bias: float, n_real: float) -> float:
+    """The `n_synthetic` at which mean W2, by (bias, n_real, n_synthetic), equals the baseline's at n_synthetic = 0.
 
     The difference to the baseline is interpolated linearly in log `n_synthetic` between the last admissible grid point
     and the first inadmissible one: infinite where all are admissible, 0 where none is.
     """
-    g = last(run)
-    arms = {a: run.setting("n_synthetic", a) for a in run.arms if run.setting("n_real", a) == n_real}
-    baseline = [a for a, n in arms.items() if n == 0]
-    grid = sorted((n, a) for a, n in arms.items() if n > 0 and run.setting("bias", a) == bias)
+    baseline = {b: mean for (b, real, synthetic), mean in means.items() if real == n_real and synthetic == 0}
+    grid = sorted((n, mean) for (b, real, n), mean in means.items() if (b, real) == (bias, n_real) and n > 0)
     if not baseline or not grid:
         raise NoVerdict(f"the record has no arms for n_real = {number(n_real)} at bias {bias}, or no baseline")
-    same = [a for a in baseline if run.setting("bias", a) == bias]
-    level = estimate(run, "w2", g, (same or baseline)[0]).mean
+    level = baseline.get(bias, next(iter(baseline.values())))
     before = None
-    for n, arm in grid:
-        excess = estimate(run, "w2", g, arm).mean - level
-        if excess > 0:
-            return 0.0 if before is None else _interpolate(before, (n, excess))
-        before = (n, excess)
+    for n, mean in grid:
+        if mean > level:
+            return 0.0 if before is None else _interpolate(before, (n, mean - level))
+        before = (n, mean - level)
     return float("inf")
 
 

@@ -17,7 +17,7 @@ gaussian/``one-shot``
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import chisquare, linregress
+from scipy.stats import binomtest, chisquare, linregress
 from scipy.stats import t as student
 
 from model_collapse.archive import Record
@@ -85,10 +85,10 @@ def t1(records: Records) -> Finding:
     return Finding(
         grade(level > POINT_NULL and left == 0),
         f"{left} of {absorbed.count:,} chains unabsorbed, chi-square p = {number(level)}",
-        level,
-        None,
+        absorbed.mean,
+        tuple(binomtest(absorbed.count - left, absorbed.count).proportion_ci()),
         absorbed.count,
-        f"End states at g = {g} held against the first probabilities.",
+        f"End states at g = {g} held against the first probabilities; the interval is that of the share absorbed.",
     )
 
 

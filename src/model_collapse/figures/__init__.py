@@ -25,14 +25,15 @@ __all__ = [
 ]
 
 INK = "#5b6470"
-REGIME_COLOURS = dict(
-    zip(
-        ["replace", "keep", "fresh", "accumulate_subsample", "augment", "accumulate"],
-        sns.color_palette("colorblind", 6).as_hex(),
-        strict=True,
-    )
-)
-"""One colour per regime through the whole book, from a palette made for the colour-blind."""
+REGIME_COLOURS = {
+    "replace": "#d55e00",
+    "keep": "#e69f00",
+    "fresh": "#009e73",
+    "accumulate_subsample": "#56b4e9",
+    "augment": "#cc79a7",
+    "accumulate": "#0072b2",
+}
+"""One colour per regime through the whole book: Okabe and Ito's palette, made for the colour-blind."""
 
 REGIME_NAMES = {
     "replace": "replace",

@@ -178,7 +178,7 @@ def single_paths(archived: Record, most: int = 40) -> Figure:
 def growing_samples(grown: Record, constant: Record, live: Record) -> Figure:
     """Mean squared W2 where samples grow faster than linearly, against constant samples."""
     figure, (ax,) = panels(1)
-    band(ax, constant, "w2_squared", label=r"constant, $M_i = M_0$", colour="C3", fits=True)
+    band(ax, constant, "w2_squared", label=r"constant, $M_i = M_0$", colour=REGIME_COLOURS["replace"], fits=True)
     band(
         ax,
         grown,
@@ -293,8 +293,8 @@ def sampling_bias(archived: Record) -> Figure:
         left.plot(table.index, table["q50"], styles[d], color=colours[bias], label=rf"$\lambda$ = {bias:g}, d = {d}")
         table = archived.summary("mean_error", arm)
         right.plot(table.index, table["mean"] / d, styles[d], color=colours[bias])
-    left.set(yscale="log", ylim=(1e-12, 3), xlabel="generation g", ylabel="fitted variance per axis (median)")
-    right.set(xlabel="generation g", ylabel="squared error of the mean, per axis")
+    left.set(yscale="log", xlabel="generation g", ylabel="variance per axis, median")
+    right.set(xlabel="generation g", ylabel="squared error of the mean / d")
     figure.legend(loc="outside lower center", ncols=3)
     labelled_panels([left, right])
     return figure
@@ -316,7 +316,7 @@ def fresh_starts(archived: Record) -> Figure:
             label=rf"$\lambda$ = {bias:g}, {first:,} human items at g = 0",
         )
     ax.set(xlabel="generation g", ylabel=r"$W_2$ to the truth", ylim=(0, None))
-    ax.legend(loc="upper left", bbox_to_anchor=(0.3, 0.75))
+    ax.legend(loc="lower right")
     return figure
 
 
