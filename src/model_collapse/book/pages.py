@@ -63,12 +63,22 @@ def notebooks(root: Path = Path(".")) -> list[str]:
     return [path.stem for path in sources if path.suffix == ".ipynb"]
 
 
-def _module_file(module: str, root: Path) -> Path:
-    stem = root.joinpath("src", *module.split("."))
-    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-        if path.is_file():
-            return path
-    raise BookError(f"chapters/imports.yml names the module {module}, which does not exist under src/")
+def _module_files(entry: str, root: Path) -> list[Path]:
+    """The files of an entry of chapters/imports.yml: a module, or a wing with all its rooms (``package.wing.*``)."""
+    stem = root.joinpath("src", *entry.removesuffix(".*").split("."))
+    if entry.endswith(".*"):
+        found = sorted(stem.glob("**/*.py"))
+    else:
+        found = [path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()]
+    if not found:
+        raise BookError(f"chapters/imports.yml names the module {entry}, which does not exist under src/")
+    return found
+
+
+def covers(entry: str, module: str) -> bool:
+    """Whether an entry of chapters/imports.yml stands for a module."""
+    wing = entry.removesuffix(".*")
+    return module == wing or (entry.endswith(".*") and module.startswith(f"{wing}."))
 
 
 def inputs(name: str, root: Path = Path(".")) -> list[str]:
@@ -80,7 +90,7 @@ def inputs(name: str, root: Path = Path(".")) -> list[str]:
     row = (yaml.safe_load((root / "chapters/imports.yml").read_text(encoding="utf-8")) or {}).get(name)
     if not row or "modules" not in row:
         raise BookError(f"chapters/imports.yml has no row for the chapter {name}: add the modules that it imports")
-    files = [_module_file(module, root) for module in row["modules"]]
+    files = [path for entry in row["modules"] for path in _module_files(entry, root)]
     for family in row.get("records", [name]):
         files += sorted(path for path in (root / "data/results" / family).rglob("*") if path.is_file())
     files += [root / "requirements.lock", root / "data/citations.csv"]
