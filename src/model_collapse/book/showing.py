@@ -55,7 +55,7 @@ def judge() -> dict[str, dict]:
 def verdict_table(rows: Mapping[str, dict], ids: Sequence[str]) -> HTML:
     """Claims with what the source says, what was measured and the verdict, one row a claim."""
     return _table(
-        ["", "claim", "the source", "here", "chains", "verdict"], [_row(rows[name]) for name in ids], "verdicts"
+        ["", "verdict", "claim", "the source", "here", "chains"], [_row(rows[name]) for name in ids], "verdicts"
     )
 
 
@@ -68,8 +68,8 @@ def _row(row: dict) -> list[str]:
     mark = MARKS.get(row["verdict"], "open")
     reason, word = html.escape(row["reason"]), html.escape(row["verdict"])
     verdict = f'<span class="verdict verdict-{mark}" title="{reason}">{word}</span>'
-    cells = [row["id"], row["statement"], row["paper"], row["measured"], f"{row['chains']:,}" if row["chains"] else "–"]
-    return [html.escape(cell) for cell in cells] + [verdict]
+    cells = [row["statement"], row["paper"], row["measured"], f"{row['chains']:,}" if row["chains"] else "–"]
+    return [html.escape(row["id"]), verdict, *map(html.escape, cells)]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> HTML:

@@ -224,7 +224,7 @@ def one_shot(archived: Record, live: Record, released: Mapping[int, float]) -> F
 def ridges(replaced: Record, accumulated: Record, chain: int = 0, to: int = 999) -> Figure:
     """What one chain believes, generation after generation: under replace, and where everything is kept."""
     figure, axes = panels(2, height=4.6, sharey=True)
-    x = np.linspace(-4, 4, 800)
+    x = np.linspace(-5.5, 5.5, 1100)
     for ax, record, title in zip(
         axes,
         (replaced, accumulated),
@@ -239,7 +239,7 @@ def ridges(replaced: Record, accumulated: Record, chain: int = 0, to: int = 999)
             ax.fill_between(x, -row, -row + 1.7 * height, color=colour, alpha=0.85, linewidth=0, zorder=row)
             ax.plot(x, -row + 1.7 * height, color="white", linewidth=0.8, zorder=row)
         closed_form(ax, x, 0.9 + 1.7 * np.exp(-(x**2) / 2), zorder=30)
-        ax.set(title=title, xlabel="value", yticks=[-row for row in range(len(shown))], xlim=(-4, 4))
+        ax.set(title=title, xlabel="value", yticks=[-row for row in range(len(shown))], xlim=(-5.5, 5.5))
         ax.set_yticklabels([str(g) for g in shown])
         ax.grid(False)
         ax.spines["left"].set_visible(False)
