@@ -32,7 +32,8 @@ bench: $(READY)  ## time the package against what one would write otherwise
 	@$(BIN)/python -m benchmarks
 
 archive: $(READY)  ## make the records at the scale of the papers (hours; make book never does this)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m snakemake --snakefile workflow/archive.smk --cores $(CORES) --rerun-incomplete
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m snakemake --snakefile workflow/archive.smk --cores $(CORES) \
+	  --rerun-incomplete --rerun-triggers mtime --nolock  # each run holds its own lock, so a killed archive starts again
 
 lint: $(READY)  ## check the style of code and notebooks
 	@$(BIN)/ruff check .

@@ -1,15 +1,19 @@
 """Records and resume states: whole or refused, never half-used."""
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model_collapse import archive
 from model_collapse.archive import ArchiveError, BlockState, History, load_record
+from model_collapse.cli import family
 from model_collapse.runs.blocks import Block, merge_blocks
 from model_collapse.theory import gaussian
 from model_collapse.theory.gaussian import Points
@@ -94,6 +98,26 @@ def test_a_stopped_run_goes_on_and_equals_an_uninterrupted_one(homes, phase, reg
     assert resumed.statistics.equals(whole.statistics)
 
 
+def test_a_kill_within_the_first_checkpoint_does_not_bar_a_later_resume(tmp_path):
+    """The files of a checkpoint that was never committed must not stand in the way of one at another generation."""
+
+    def history_to(g: int) -> History:
+        history = History("all")
+        for k in range(g + 1):
+            history.append(Points(np.full((1, 2, 1), float(k))))
+        return history
+
+    identity, metrics = {"run": "x"}, {"m": np.zeros((8, 1))}
+    archive.files.write_arrays(tmp_path / "state" / "metrics-0-7.npz", metrics)
+    archive.files.write_arrays(tmp_path / "state" / "parts-0-7.npz", {"0/x": np.zeros((1, 2, 1))})
+    state = BlockState(tmp_path / "state", identity)
+    assert state.load(History("all"), gaussian.restore) == {}
+    state.save(history_to(9), {"m": np.ones((10, 1))})
+    found = History("all")
+    assert BlockState(tmp_path / "state", identity).load(found, gaussian.restore)["m"].shape == (10, 1)
+    assert len(found) == len(found.parts) == 10
+
+
 def test_only_what_was_not_saved_is_computed_again(homes):
     with pytest.raises(Stop):
         make(homes, on=stop_at("fit", 7))
@@ -118,8 +142,64 @@ def test_a_finished_run_is_not_run_again(homes):
 def test_a_record_of_another_configuration_is_not_mixed_with(homes):
     make(homes)
     with pytest.raises(ArchiveError, match="already holds a record of another configuration; refusing to mix"):
-        make(homes, n=50)
-    make(homes, n=50, name="mine")
+        make(homes, seed=1)
+    make(homes, seed=1, name="mine")
+
+
+def test_a_folder_that_is_no_record_is_never_replaced(homes):
+    mine = homes / "results" / "gaussian" / "smoke-replace"
+    mine.mkdir(parents=True)
+    (mine / "thesis.txt").write_text("years of work")
+    with pytest.raises(ArchiveError, match="smoke-replace is already there; refusing to replace it"):
+        make(homes)
+    assert (mine / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b", "", "/tmp/x"])
+def test_a_name_that_is_a_path_is_refused(homes, name):
+    make(homes)
+    with pytest.raises(ValueError, match="cannot name a run") if name else contextlib.nullcontext():
+        make(homes, name=name)
+    assert (homes / "results/gaussian/smoke-replace/manifest.json").exists()
+
+
+def test_a_study_with_changed_settings_does_not_take_the_studys_name(homes):
+    changed = make(homes, n=50)
+    assert re.fullmatch(r"smoke-replace-[0-9a-f]{8}", changed.manifest["run"])
+    assert make(homes).manifest["run"] == "smoke-replace"
+
+
+def test_a_finished_run_leaves_no_resume_state_and_no_scraps(homes):
+    make(homes)
+    assert not list((homes / "cache").rglob("*.npz"))
+    assert [path.name for path in (homes / "results/gaussian").iterdir()] == ["smoke-replace"]
+
+
+def test_an_unwritable_results_folder_is_found_before_the_run(homes):
+    (homes / "results").write_text("in the way")
+    heard = []
+    with pytest.raises(ArchiveError, match="cannot write"):
+        make(homes, on=lambda *phase: heard.append(phase))
+    assert heard == []
+
+
+def test_a_metric_that_is_not_finite_makes_no_record():
+    config, swept = gaussian.FAMILY.configure(None, "smoke", generations=2, chains=2, block=2)
+    block = Block("", 0, {"a": np.array([[0.0, 1], [1, np.nan], [0, 0]]), "_seconds": np.ones((1, 1))})
+    with pytest.raises(ValueError, match="metric 'a' is not finite: no record is made"):
+        merge_blocks(config, swept, [block], ())
+
+
+def test_archived_records_are_of_todays_studies():
+    """A record is stale when its family's PROTOCOL or its configuration differs from what would be run today."""
+    root = Path(__file__).parents[1] / "data" / "results"
+    for path in sorted(root.glob("*/*/manifest.json")):
+        record = load_record(path.parent)
+        chosen = family(record.manifest["family"])
+        config, swept = chosen.configure(record.manifest["study"], record.manifest["profile"])
+        today = json.loads(json.dumps(chosen._identity(config, swept, record.manifest["seed"], None)))
+        for key in ("protocol", "config", "arms"):
+            assert record.manifest[key] == today[key], f"{path.parent} is stale: {key} differs"
 
 
 def test_blocks_merge_to_the_same_record_in_any_order():
@@ -255,7 +335,7 @@ def test_a_full_disk_gets_one_line_and_loses_nothing(homes, tiny_disk, monkeypat
 
 
 def test_full_results_folder(homes, tiny_disk):
-    (tiny_disk / "filler").write_bytes(b"x" * 1_040_000)
+    (tiny_disk / "filler").write_bytes(b"x" * 1_036_000)
     with pytest.raises(ArchiveError, match="cannot write .*No space left on device"):
         gaussian.run("replace", "smoke", save=tiny_disk / "results", progress=False)
     (tiny_disk / "filler").unlink()

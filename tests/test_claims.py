@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -27,7 +28,7 @@ from model_collapse.claims import (
     scorecard,
 )
 from model_collapse.claims import intervals as iv
-from model_collapse.expectations import expected_w2_squared, expected_w2_squared_limit, median_variance
+from model_collapse.expectations import expected_w2_squared, expected_w2_squared_limit, typical_variance
 
 BY_ID = MappingProxyType({claim.id: claim for claim in CLAIMS})
 R, P, N = REPLICATED, PARTLY, NOT_REPLICATED
@@ -85,11 +86,12 @@ def collapsing(scale=1.0, spread=0.1, final=None, extra=None):
     """Variance along its typical path (times `scale` from g = 9 on) with a symmetric spread of its logarithm."""
     z = np.linspace(-2, 2, 201)
     kept = np.array([0, 9, 99, 499, 999, 2499, 9999])
-    path = dict(zip(kept.tolist(), median_variance(kept + 1, 100), strict=True))
+    path = dict(zip(kept.tolist(), typical_variance(kept + 1, 100), strict=True))
     variance = {g: v * (scale if g else 1.0) * np.exp(spread * z) for g, v in path.items()}
     if final is not None:
         variance[9999] = np.full(201, final)
-    return run({"variance": variance} | (extra or {}), n=100)
+    vanished = {g: (values < 0.01).astype(float) for g, values in variance.items()}
+    return run({"variance": variance, "vanished": vanished} | (extra or {}), n=100)
 
 
 STAYS = {"scale": 1e30, "final": 1.5}
@@ -211,7 +213,13 @@ def starts(gaps):
     return {"run": sweep(arms)}
 
 
-def admissible(limits):
+def archived(folder, study, profile, record):
+    """Write a made-up record under the name that its study and profile give it."""
+    named = record.manifest | {"study": study, "profile": profile}
+    save_record(folder / f"{profile}-{study}", replace(record, manifest=named))
+
+
+def admissible(limits, sd=1e-4):
     """W2 that crosses the baseline's 1.0 at `limits[bias][n_real]` synthetic items."""
     grid = (10, 100, 1_000, 10_000)
     arms = {f"{r}": ({"bias": 1.0, "n_real": r, "n_synthetic": 0}, {"w2": {40: 1.0}}) for r in (250, 500)}
@@ -221,7 +229,7 @@ def admissible(limits):
                 excess = 0.1 * (np.log(n) - np.log(limit))
                 settings = {"bias": bias, "n_real": r, "n_synthetic": n}
                 arms[f"{bias},{r},{n}"] = (settings, {"w2": {40: 1.0 + excess}})
-    return {"run": sweep(arms)}
+    return {"run": sweep(arms, sd=sd)}
 
 
 EVER = 1e9
@@ -609,7 +617,7 @@ def test_record_without_the_generation_or_setting_gives_no_verdict_with_the_reas
 def test_damaged_record_costs_its_claims_their_verdict_and_nothing_else(tmp_path):
     for study in ("beam5-replace", "sample-replace"):
         record = CASES["L6"][R]["beam" if study == "beam5-replace" else "sample"]
-        save_record(tmp_path / "llm" / f"laptop-{study}", record)
+        archived(tmp_path / "llm", study, "laptop", record)
     assert result_of("L6", claims.find_records(tmp_path)).finding.verdict == R
     with open(tmp_path / "llm" / "laptop-sample-replace" / "summary.parquet", "ab") as stream:
         stream.write(b"!")
@@ -619,9 +627,25 @@ def test_damaged_record_costs_its_claims_their_verdict_and_nothing_else(tmp_path
     assert results["L1"].finding.verdict == R
 
 
+def test_a_record_that_is_not_what_its_name_says_gives_no_verdict(tmp_path):
+    archived(tmp_path / "llm", "beam5-replace", "paper", text(replace=58.0)["replace"])
+    (tmp_path / "llm" / "paper-beam5-replace").rename(tmp_path / "llm" / "paper-sample-replace")
+    finding = result_of("L6", claims.find_records(tmp_path)).finding
+    assert finding.verdict in (NO_VERDICT, NOT_YET)
+    with pytest.raises(ArchiveError, match="is of another study or profile than its name says"):
+        claims.find_records(tmp_path)("llm", "sample-replace")
+
+
+def test_m5_asks_the_whole_interval_of_the_growth():
+    limits = {0.8: {250: 200, 500: 210}, 1.0: {250: EVER, 500: EVER}}
+    sharp, vague = (BY_ID["M5"].rule(admissible(limits, sd)) for sd in (1e-4, 0.05))
+    assert (sharp.verdict, vague.verdict) == (R, P)
+    assert sharp.interval[0] < 0.05 < sharp.interval[1] < 0.1 < vague.interval[1]
+
+
 def test_paper_records_are_preferred_and_read_once(tmp_path, monkeypatch):
     for profile, final in (("paper", 58.0), ("laptop", 34.0)):
-        save_record(tmp_path / "llm" / f"{profile}-beam5-replace", text(replace=final)["replace"])
+        archived(tmp_path / "llm", "beam5-replace", profile, text(replace=final)["replace"])
     loaded = []
     module = importlib.import_module("model_collapse.claims.scorecard")
     load = module.load_record

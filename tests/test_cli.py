@@ -63,11 +63,18 @@ def test_a_run_leaves_a_record_and_a_line(homes, capsys):
         (["gaussian", "--regime", "keep(1.5)"], "a share must lie in [0, 1], not 1.5"),
         (["gaussian", "--set", "share=-1"], "share must lie in [0, 1], not -1"),
         (["gaussian", "--set", "dd=3"], "no setting 'dd'; did you mean 'd'?"),
-        (["gaussian", "--set", "d=three"], "setting d: 'three' is not a number"),
+        (["gaussian", "--set", "d=three"], "setting d: 'three' is not a whole number"),
         (["gaussian", "--set", "d"], "write NAME=VALUE"),
         (["gaussian", "--chains", "0"], "chains must be at least 1, not 0"),
         (["gaussian", "--generations", "-1"], "generations must not be negative, not -1"),
-        (["gaussian", "--data", "x.txt"], "family 'gaussian' takes no data"),
+        (["gaussian", "--data", "x.txt"], "family 'gaussian', variant 'theorem', takes no data"),
+        (["gaussian", "--seed", "-1"], "seed must not be negative, not -1"),
+        (["gaussian", "--regime", "fresh"], "regime 'fresh' needs its numbers"),
+        (["gaussian", "--regime", "fresh(nan,3)"], "numbers of items must be whole"),
+        (["gaussian", "--regime", "fresh(inf,3)"], "numbers of items must be whole"),
+        (["gaussian", "--set", "n=1e3"], "setting n: '1e3' is not a whole number"),
+        (["gaussian", "--set", "marks=-5"], "marks are generations and must not be negative"),
+        (["regression", "--regime", "fresh(2,2)"], "every pool needs d + 2 = 12 points, not 4"),
         (["discrete", "--data", "nowhere.txt"], "nowhere.txt: No such file or directory"),
         (
             ["discrete", "--profile", "smoke", "--regime", "fresh(10,10)"],
@@ -92,12 +99,22 @@ def test_a_read_only_results_folder(homes, capsys, monkeypatch):
     assert say(capsys, "run", "gaussian", "--profile", "smoke")[0] == 0
 
 
+def test_a_persons_own_text_answers_which_words_survive(homes, capsys):
+    (homes / "mine.txt").write_text("the cat and the dog and the end of it " * 30, encoding="utf-8")
+    words = ["run", "discrete", "--profile", "smoke", "--regime", "replace", "--data", str(homes / "mine.txt")]
+    status, out, _ = say(capsys, *words)
+    assert status == 0 and "words still known at generation 3" in out
+    assert "already there, nothing to do" in say(capsys, *words)[1]
+
+
 def test_listing_studies(capsys):
     status, out, _ = say(capsys, "run", "gaussian", "--list")
     assert status == 0 and all(name in out for name in family("gaussian").studies)
 
 
 def test_the_scorecard_as_text_and_as_json(homes, capsys):
+    assert "no folder of results at" in say(capsys, "claims")[2]
+    (homes / "results").mkdir()
     status, out, _ = say(capsys, "claims", "--json")
     rows = json.loads(out)
     assert status == 0 and len({row["id"] for row in rows}) == len(rows)

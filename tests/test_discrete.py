@@ -56,7 +56,7 @@ def test_a_pool_keeps_its_size_in_every_regime():
     for study in discrete.STUDIES:
         config, _ = discrete.FAMILY.configure(study, "smoke")
         regime = config.make_regime()
-        data = discrete.load(None)
+        data = discrete.load(config, None)
         source, learner = discrete.build(config, regime, 2, (0, 0, 0), data)
         n = source.n
         assert learner.sample(source.items.counts / source.items.size, None, _turn()).size == regime.needed(n)
@@ -77,12 +77,12 @@ def test_taking_without_replacement_never_takes_more_than_there_is():
 
 def test_the_reserve_is_never_used_twice_and_says_when_it_is_used_up():
     config, _ = discrete.FAMILY.configure("words-fresh1", "smoke")
-    source, _ = discrete.build(config, config.make_regime(), 2, (0, 0, 0), discrete.load(None))
-    everything = sum(word_counts(discrete.load(None).text).values())
+    source, _ = discrete.build(config, config.make_regime(), 2, (0, 0, 0), discrete.datasets.language_reference())
+    everything = sum(word_counts(discrete.datasets.language_reference().text).values())
     reserve = round(everything / 2)
     a, b = (source.draw(reserve // 2, g, None).counts for g in (1, 2))
     merged = (a + b)[0]
-    corpus = np.array(list(word_counts(discrete.load(None).text).values()))
+    corpus = np.array(list(word_counts(discrete.datasets.language_reference().text).values()))
     assert (merged + source.items.counts[0] <= corpus).all()
     with pytest.raises(ValueError, match=f"the {reserve} words set aside are used up at generation 3"):
         source.draw(reserve // 2, 3, None)
@@ -136,3 +136,22 @@ def test_word_counts_are_ordered_and_complete():
         "naïve": 1,
         "x": 1,
     }
+
+
+def test_a_reserve_too_small_for_the_run_is_refused_at_its_start():
+    with pytest.raises(ValueError, match="100 generations of 400 fresh words need 40000 set aside, not 31805"):
+        discrete.run("words-fresh1", "smoke", generations=100, n_real=400, progress=False)
+
+
+def test_the_made_up_table_takes_no_text(tmp_path):
+    mine = tmp_path / "mine.txt"
+    mine.write_text("some words", encoding="utf-8")
+    with pytest.raises(ValueError, match="variant 'toy', takes no data"):
+        discrete.run("absorption", "smoke", data=mine, progress=False)
+    assert discrete.run("absorption", "smoke", progress=False).manifest["data"] is None
+
+
+def test_the_report_answers_which_words_survive():
+    lines = discrete.report(discrete.run("words-replace", **WORDS))
+    assert lines[0].startswith("words still known at generation 3")
+    assert any("with  1 in the text, gone: " in line for line in lines)

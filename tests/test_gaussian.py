@@ -93,7 +93,7 @@ def test_exact_w2_marginal_variance_and_martingale(theorem):
         assert within(theorem, "w2_squared", g, ex.expected_w2_squared(np.full(g + 1, 100))[-1])
         assert within(theorem, "second_moment", g, ex.marginal_variance(g + 1, 100))
         assert within(theorem, "variance", g, 1.0)
-        assert theorem.at("variance", g)["q50"] == pytest.approx(ex.median_variance(g + 1, 100), rel=0.02)
+        assert theorem.at("variance", g)["q50"] == pytest.approx(ex.typical_variance(g + 1, 100), rel=0.02)
 
 
 def test_the_released_codes_estimator_loses_one_part_in_n_per_fit():
@@ -104,7 +104,8 @@ def test_the_released_codes_estimator_loses_one_part_in_n_per_fit():
 
 def test_accumulate_is_bounded_as_the_basel_sum():
     record = gaussian.run("accumulate", "smoke", chains=20_000, block=20_000, generations=40, progress=False)
-    assert within(record, "mean_error", 40, ex.accumulate_mean_variance(100, 41))
+    assert within(record, "mean_error", 40, ex.accumulate_mean_variance(100, 41)[-1])
+    assert within(record, "variance", 40, ex.accumulate_variance(100, 41)[-1])
 
 
 def test_fresh_data_hold_mean_and_variance_at_their_fixed_point():
@@ -147,16 +148,34 @@ def test_a_picked_subset_has_no_repeats_and_every_item_is_as_likely():
     assert stats.chisquare(np.bincount(taken.ravel().astype(int))).pvalue > 0.001
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"d": 0}, "d must be at least 1"),
-        ({"n": 1}, "n must be at least 2"),
-        ({"bias": 0.0}, "bias must lie in"),
-        ({"share": 1.2}, "share must lie in"),
-        ({"items": "x"}, "items must be"),
-    ],
-)
-def test_impossible_settings_are_refused(setting, message):
+IMPOSSIBLE = {
+    "d must be at least 1": {"d": 0},
+    "n must be at least 2": {"n": 1},
+    "bias must lie in": {"bias": 0.0},
+    "share must lie in": {"share": 1.2},
+    "share must be finite": {"share": float("nan")},
+    "items must be": {"items": "x"},
+    "n_initial must not be negative": {"n_initial": -5},
+    "growth must not be negative": {"growth": -3.0},
+    "marks are generations": {"marks": (-5,)},
+    "every pool needs 2 items, not 1": {"n_initial": 1},
+    "keep: 50 human items a pool are more than the 10 there are": {"regime": "keep", "share": 0.5, "n_initial": 10},
+    "has pools of one size: growth must be 0": {"regime": "keep", "growth": 1.0},
+    "needs its numbers": {"regime": "fresh"},
+}
+
+
+@pytest.mark.parametrize("message", IMPOSSIBLE)
+def test_impossible_settings_are_refused(message):
     with pytest.raises(ValueError, match=message):
-        gaussian.FAMILY.configure(None, "smoke", **setting)
+        gaussian.FAMILY.configure(None, "smoke", **IMPOSSIBLE[message])
+
+
+def test_taking_more_items_than_there_are_is_refused():
+    with pytest.raises(ValueError, match="cannot take 4 different items of 3"):
+        Points(np.zeros((1, 3, 1))).take(4, np.random.default_rng(0))
+
+
+def test_a_setting_by_hand_leaves_the_rest_of_the_sweep():
+    _, swept = gaussian.FAMILY.configure("bias", "paper", d=3)
+    assert swept == ({"bias": 1.0}, {"bias": 0.85}, {"bias": 0.7})

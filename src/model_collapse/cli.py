@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -72,14 +74,17 @@ def run_command(
         return _list(chosen)
     changes = _changes(chosen, regime, variant, chains, generations, setting)
     root = results or results_root()
-    with _tracer(trace) as on:
+    with _trace(trace) as on:
         record = chosen.run(
             study, profile, seed=seed, data=data, save=root, rules=scorecard.rules_in_force(name),
             name=run_name, on=on, checkpoint=checkpoint, **changes,
         )  # fmt: skip
     said = record.manifest
     scale = f"{said['chains']} chains to generation {said['generations']}"
-    typer.echo(f"{name}/{said['run']}: {scale}, {said['seconds']['total']:.1f} s")
+    seconds = f"{said['seconds']['total']:.1f} s" if on.heard else "already there, nothing to do"
+    typer.echo(f"{name}/{said['run']}: {scale}, {seconds}")
+    for line in chosen.report(record) if chosen.report else []:
+        typer.echo(line)
 
 
 @app.command("claims")
@@ -90,7 +95,10 @@ def claims_command(
     ] = None,
 ) -> None:
     """The scorecard: every claim, what was measured, and the verdict that its rule gives."""
-    rows = scorecard.as_rows(scorecard.scorecard(scorecard.find_records(results or results_root())))
+    root = results or results_root()
+    if not root.is_dir():
+        raise ArchiveError(f"no folder of results at {root}")
+    rows = scorecard.as_rows(scorecard.scorecard(scorecard.find_records(root)))
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -171,28 +179,33 @@ def _typed(name: str, value: str, default: object) -> object:
             return tuple(kind(part) for part in value.split(","))
         return type(default)(value)
     except ValueError:
-        raise ConfigError(
-            f"setting {name}: {value!r} is not {'a number' if not isinstance(default, str) else 'text'}"
-        ) from None
+        kind = "a whole number" if isinstance(default, int | tuple) else "a number"
+        raise ConfigError(f"setting {name}: {value!r} is not {kind}") from None
 
 
-class _tracer:
-    """Writes "seconds phase generation" as each phase begins, unbuffered, so that a killed run leaves its last line."""
+class _Listener:
+    """Hears the phases of a run; with a stream, writes "seconds phase generation" as each begins, unbuffered."""
 
-    def __init__(self, path: Path | None):
-        try:
-            self.stream = open(path, "ab", buffering=0) if path else None  # noqa: SIM115 - closed on exit
-        except OSError as error:
-            raise ConfigError(f"--trace {path.name}: {error.strerror}") from None
+    def __init__(self, stream: BinaryIO | None):
+        self.stream, self.heard = stream, 0
 
-    def __enter__(self):
-        if self.stream is None:
-            return lambda phase, g: None
-        return lambda phase, g: self.stream.write(f"{time.perf_counter():.6f} {phase} {g}\n".encode())
+    def __call__(self, phase: str, g: int) -> None:
+        self.heard += 1
+        if self.stream:
+            self.stream.write(f"{time.perf_counter():.6f} {phase} {g}\n".encode())
 
-    def __exit__(self, *_: object) -> None:
-        if self.stream is not None:
-            self.stream.close()
+
+@contextlib.contextmanager
+def _trace(path: Path | None) -> Iterator[_Listener]:
+    if path is None:
+        yield _Listener(None)
+        return
+    try:
+        stream = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by the next line; unbuffered to survive a kill
+    except OSError as error:
+        raise ConfigError(f"--trace {path.name}: {error.strerror}") from None
+    with stream:
+        yield _Listener(stream)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,11 @@ class Text:
     text: str
 
     def card(self) -> dict[str, object]:
-        """Name, SHA-256 and length; never a path."""
-        encoded = self.text.encode()
-        return {"name": self.name, "sha256": hashlib.sha256(encoded).hexdigest(), "bytes": len(encoded)}
+        """Name, SHA-256, length, words and different words; never a path."""
+        encoded, counts = self.text.encode(), word_counts(self.text)
+        checksum = hashlib.sha256(encoded).hexdigest()
+        size = {"bytes": len(encoded), "words": sum(counts.values()), "types": len(counts)}
+        return {"name": self.name, "sha256": checksum} | size
 
 
 def language_reference() -> Text:

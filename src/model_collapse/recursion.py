@@ -14,7 +14,7 @@ from .regimes import Items, Lineage, Pool, Regime, Source
 
 __all__ = ["Generation", "Learner", "Turn", "run", "stream"]
 
-PURPOSES = ("regime", "fit", "sample", "measure", "source", "prepare")
+PURPOSES = ("regime", "fit", "sample", "measure", "source")
 PREPARATION = 2**32 - 1  # stands where a generation's number would
 
 

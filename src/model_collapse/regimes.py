@@ -217,7 +217,7 @@ def make_regime(name: str, *, share: float = 0.1, n_real: int = 0, n_synthetic: 
     if stem == "keep" and numbers:
         share = numbers[0]
     if stem == "fresh" and numbers:
-        if any(x != int(x) for x in numbers):
+        if any(not x.is_integer() for x in numbers):
             raise RegimeError(f"regime {name!r}: numbers of items must be whole")
         n_real, n_synthetic = int(numbers[0]), int(numbers[1])
     if not 0 <= share <= 1:

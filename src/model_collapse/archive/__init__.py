@@ -1,12 +1,13 @@
 """Records on disk: write atomically, read, resume, merge. Nothing is ever pickled."""
 
-from .files import ArchiveError, digest, file_digest, once, tree_digest
-from .record import EXAMPLE_CHAINS, QUANTILES, Record, grid, load_record, save_record, summarise
+from .files import ArchiveError, digest, file_digest, once, probe, tree_digest
+from .record import EXAMPLE_CHAINS, QUANTILE_NAMES, QUANTILES, Record, grid, load_record, save_record, summarise
 from .state import BlockState, History, held, joined
 
 __all__ = [
     "EXAMPLE_CHAINS",
     "QUANTILES",
+    "QUANTILE_NAMES",
     "ArchiveError",
     "BlockState",
     "History",
@@ -18,6 +19,7 @@ __all__ = [
     "joined",
     "load_record",
     "once",
+    "probe",
     "save_record",
     "summarise",
     "tree_digest",

@@ -23,6 +23,8 @@ __all__ = [
     "digest",
     "file_digest",
     "once",
+    "one_line",
+    "probe",
     "read_arrays",
     "tree_digest",
     "write_arrays",
@@ -100,30 +102,37 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """Make the folder `target` in one step: `fill` writes into a neighbour, which then takes its name.
 
-    An older folder of that name is replaced; whoever looks sees the old one, none for an instant, or the new one.
+    Raises
+    ------
+    ArchiveError
+        Where `target` is there already (nothing is ever replaced), or the folder is read-only or full.
     """
-    with _one_line(target):
+    with one_line(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in target.parent.glob(f".{target.name}.*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-        old = aside.with_name(aside.name + ".old")
         try:
             aside.mkdir()
             fill(aside)
             for path in sorted(aside.rglob("*")):
                 _sync(path)
             if target.exists():
-                target.rename(old)
+                raise ArchiveError(f"{target} is already there; refusing to replace it")
             aside.rename(target)
             _sync(target.parent)
         finally:
-            if old.exists() and not target.exists():
-                old.rename(target)
             shutil.rmtree(aside, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
+
+
+def probe(folder: Path) -> None:
+    """Raise `ArchiveError` where nothing can be written to `folder`: before a long run, not after it."""
+    _write(folder / ".probe", lambda stream: stream.write(b"probe"))
+    (folder / ".probe").unlink()
 
 
 def _write(path: Path, fill: Callable) -> None:
-    with _one_line(path):
+    with one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
@@ -138,6 +147,8 @@ def _write(path: Path, fill: Callable) -> None:
 
 
 def _sync(path: Path) -> None:
+    if os.name == "nt":  # no handles on folders there
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -146,10 +157,10 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _one_line(path: Path) -> Iterator[None]:
+def one_line(path: Path, what: str = "write") -> Iterator[None]:
+    """Turn what the file system refuses into one line that names the place."""
     try:
         yield
     except OSError as error:
-        raise ArchiveError(
-            f"cannot write {path}: {error.strerror or error}; what was saved before is untouched"
-        ) from None
+        saved = "; what was saved before is untouched" if what == "write" else ""
+        raise ArchiveError(f"cannot {what} {path}: {error.strerror or error}{saved}") from None

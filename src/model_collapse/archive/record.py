@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .files import ArchiveError, digest, file_digest, write_folder, write_json
+from .files import ArchiveError, digest, file_digest, one_line, write_folder, write_json
 
 __all__ = ["EXAMPLE_CHAINS", "QUANTILES", "Record", "grid", "load_record", "save_record", "summarise"]
 
@@ -53,7 +53,7 @@ def grid(generations: int, extra: tuple[int, ...] = (), most: int = 120) -> np.n
     early = np.arange(min(20, generations) + 1)
     late = np.geomspace(21, max(generations, 21), most - len(early)).round().astype(int)
     points = np.unique(np.concatenate([early, late, [generations], np.asarray(extra, dtype=int)]))
-    return points[points <= generations]
+    return points[(points >= 0) & (points <= generations)]
 
 
 def summarise(values: np.ndarray) -> dict[str, float]:
@@ -183,7 +183,9 @@ def load_record(folder: Path) -> Record:
         raise ArchiveError(f"record {folder}: manifest.json was edited after it was written")
     for name, checksum in files.items():
         path = folder / name
-        if not path.is_file() or file_digest(path) != checksum:
+        with one_line(path, "read"):
+            whole = path.is_file() and file_digest(path) == checksum
+        if not whole:
             raise ArchiveError(f"record {folder}: {name} is missing, truncated or edited")
     metrics = pd.read_parquet(folder / "metrics.parquet")
     statistics = pd.read_parquet(folder / "summary.parquet")

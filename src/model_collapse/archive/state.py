@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import ArchiveError, read_arrays, write_arrays, write_json
+from .files import ArchiveError, once, one_line, read_arrays, write_arrays
 
 try:
     import fcntl
@@ -81,23 +81,20 @@ class BlockState:
         self.folder = folder
         self._saved = 0
         self._parts = 0
-        folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".*.npz.*"):
-            leftover.unlink(missing_ok=True)
-        path = folder / "identity.json"
-        if not path.exists():
-            write_json(path, identity)
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            raise ArchiveError(f"resume state {folder} is damaged: delete that folder to begin again") from None
+        with one_line(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(".*.npz.*"):
+                leftover.unlink(missing_ok=True)
+        found = once(folder / "identity.json", lambda: identity)
         if found != json.loads(json.dumps(identity)):
             raise ArchiveError(f"resume state {folder} belongs to another configuration: refusing to mix")
 
     def load(self, history: History, restore: Restore) -> dict[str, np.ndarray]:
         """Fill `history` with what was committed and return the metrics so far, each (kept generations, chains)."""
         commits = sorted(self._numbered("history"))
-        if not commits:
+        if not commits:  # what lies here was written for a checkpoint that was never committed
+            for _, _, path in [*self._numbered("metrics"), *self._numbered("parts")]:
+                path.unlink()
             return {}
         _, g, path = commits[-1]
         saved = read_arrays(path)
@@ -122,9 +119,10 @@ class BlockState:
         if history.memory == "total":
             arrays |= {f"total/{name}": x for name, x in history.total.arrays().items()}
         write_arrays(self.folder / f"history-{g}-{g}.npz", arrays | {"sizes": np.array(history.sizes)})
-        for _, old, path in self._numbered("history"):
-            if old < g:
-                path.unlink()
+        with one_line(self.folder):
+            for _, old, path in list(self._numbered("history")):
+                if old < g:
+                    path.unlink()
         self._saved, self._parts = g + 1, len(history.parts)
 
     def _numbered(self, kind: str) -> Iterator[tuple[int, int, Path]]:
@@ -174,11 +172,9 @@ def held(folder: Path) -> Iterator[None]:
     ArchiveError
         Where another process holds it, or the folder cannot be written.
     """
-    try:
+    with one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / "lock", "w")  # noqa: SIM115 - held open for as long as the run lasts
-    except OSError as error:
-        raise ArchiveError(f"cannot write {folder}: {error.strerror}") from None
     with handle:
         if fcntl is not None:
             try:

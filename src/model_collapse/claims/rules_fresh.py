@@ -59,7 +59,8 @@ def m5(records: Records) -> Finding:
     """The admissible number of synthetic items saturates in the human ones and falls with the bias; partly: one.
 
     Admissible is what leaves W2 no worse than without synthetic data. Saturates: for every bias below 1 it grows by
-    less than 10 % over the last doubling of `n_real`. Falls: at the largest `n_real`, strictly, from bias to bias.
+    less than 10 % over the last doubling of `n_real`, upper end of the 95 % interval included. Falls: at the largest
+    `n_real`, strictly, from bias to bias.
     """
     run = records["run"]
     found = {_point(run, arm): estimate(run, "w2", last(run), arm) for arm in run.arms}
@@ -70,7 +71,7 @@ def m5(records: Records) -> Finding:
     means = {point: e.mean for point, e in found.items()}
     limits = {bias: _admissible(means, bias, most) for bias in biases}
     worst, bounds = _worst_growth(means, most), _growth_interval(found, most)
-    saturates = worst < GROWTH
+    saturates = bounds[1] < GROWTH
     falls = all(a < b for a, b in pairwise(limits.values()))
     return Finding(
         grade(saturates and falls, saturates or falls),
@@ -108,16 +109,16 @@ def _growth(before: float, after: float) -> float:
 
 
 def _admissible(means: Mapping[Point, float], bias: float, n_real: float) -> float:
-    """The `n_synthetic` at which mean W2, by (bias, n_real, n_synthetic), equals the baseline's at n_synthetic = 0.
+    """The `n_synthetic` at which mean W2, by (bias, n_real, n_synthetic), equals that without synthetic items.
 
     The difference to the baseline is interpolated linearly in log `n_synthetic` between the last admissible grid point
     and the first inadmissible one: infinite where all are admissible, 0 where none is.
     """
-    baseline = {b: mean for (b, real, synthetic), mean in means.items() if real == n_real and synthetic == 0}
+    baseline = [mean for (_, real, synthetic), mean in means.items() if real == n_real and synthetic == 0]
     grid = sorted((n, mean) for (b, real, n), mean in means.items() if (b, real) == (bias, n_real) and n > 0)
     if not baseline or not grid:
         raise NoVerdict(f"the record has no arms for n_real = {number(n_real)} at bias {bias}, or no baseline")
-    level = baseline.get(bias, next(iter(baseline.values())))
+    level = np.mean(baseline)  # without synthetic items the bias makes no difference
     before = None
     for n, mean in grid:
         if mean > level:

@@ -26,7 +26,7 @@ from model_collapse.expectations import (
     expected_w2_squared_limit,
     first_order_w2_squared,
     marginal_variance,
-    median_variance,
+    typical_variance,
 )
 
 from .claim import Finding, NoVerdict, Records, grade
@@ -103,13 +103,15 @@ def t2(records: Records) -> Finding:
     run = records["replace"]
     off, top, falls, chains = _variance_path(run)
     g = VANISHED_AT * run.setting("n") - 1
+    gone = estimate(run, "vanished", g)
     return Finding(
         grade(_variance_vanishes(run), falls),
-        f"median within {percent(off)} of its path, 99 % quantile {number(top)} at {g + 1} fits",
-        off,
-        None,
+        f"median within {percent(off)} of its path; {percent(gone.mean)} of chains below {VANISHED} at {g + 1} fits",
+        gone.mean,
+        tuple(binomtest(round(gone.mean * gone.count), gone.count).proportion_ci()),
         chains,
-        f"Median variance held against its exact path to {MEDIAN_FLOOR}, and the 99 % quantile against {VANISHED}.",
+        f"Median variance against its exact path to {MEDIAN_FLOOR}; 99 % quantile {number(top)} against {VANISHED}. "
+        "The interval is that of the share below it.",
     )
 
 
@@ -117,7 +119,7 @@ def _variance_path(run: Record) -> tuple[float, float, bool, int]:
     """Largest relative distance of the median to its path, 99 % quantile at 25 M fits, does the median fall, chains."""
     n = run.setting("n")
     kept = np.array(run.generations)
-    path = median_variance(kept + 1, n)
+    path = typical_variance(kept + 1, n)
     medians = {int(g): median(run, "variance", int(g))[0] for g in kept}
     off = max(abs(medians[int(g)] / m - 1) for g, m in zip(kept, path, strict=True) if m >= MEDIAN_FLOOR)
     top, chains = quantile(run, "variance", VANISHED_AT * n - 1, "q99")
@@ -249,7 +251,7 @@ def p_i(records: Records) -> Finding:
     """Collapse is certain under replace (as `t2`) *and* the error stays bounded under accumulate; partly: one.
 
     Bounded: the mean squared error of the fitted mean after 1000 fits is at most (pi^2 / 6) / M within 3 SE. Its exact
-    value is (1 / M) times the sum of 1 / i^2 over the fits, so the bound is what it approaches and never passes.
+    value is just below (1 / M) times the sum of 1 / i^2 over the fits, so it never passes the bound.
     """
     replace, accumulate = records["replace"], records["accumulate"]
     vanishes = _variance_vanishes(replace)

@@ -174,7 +174,13 @@ def find_records(root: Path, profiles: Sequence[str] = ("paper", "laptop")) -> F
 
     @functools.cache
     def find(family: str, study: str) -> Record | None:
-        folders = (Path(root) / family / f"{profile}-{study}" for profile in profiles)
-        return next((load_record(folder) for folder in folders if folder.is_dir()), None)
+        for profile in profiles:
+            folder = Path(root) / family / f"{profile}-{study}"
+            if folder.is_dir():
+                record = load_record(folder)
+                if (record.manifest.get("profile"), record.manifest.get("study")) != (profile, study):
+                    raise ArchiveError(f"record {folder} is of another study or profile than its name says")
+                return record
+        return None
 
     return find

@@ -168,15 +168,13 @@ def provenance(record: Record) -> str:
 def caption(archived: Record | Mapping[str, Record], live: Record | None = None) -> str:
     """The part of a caption that the manifests fill: data, chains, profile, and what was run on this page."""
     records = list(archived.values()) if isinstance(archived, Mapping) else [archived]
-    data = {
-        record.manifest["data"]["name"]
-        for record in records
-        if record.manifest.get("data") and record.manifest["variant"] != "toy"
-    }
+    data = {record.manifest["data"]["name"] for record in records if record.manifest.get("data")}
     said = list(dict.fromkeys(provenance(record) for record in records))
     text = "Archived: " + "; ".join(said)
     if data:
         text += f"; data: {', '.join(sorted(data))}"
     if live is not None:
-        text += f". Circles, run on this page: {provenance(live)}"
+        own = (live.manifest.get("data") or {}).get("name")
+        other = f", data: {own}" if own and own not in data else ""
+        text += f". Circles, run on this page: {provenance(live)}{other}"
     return text + "."

@@ -8,6 +8,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from scipy.stats import binomtest
 
 from .. import expectations as ex
 from ..archive import Record
@@ -45,7 +46,9 @@ def absorption(archived: Record, live: Record) -> Figure:
     g, p = archived.generations[-1], np.array(archived.setting("probabilities"))
     ended = np.array([archived.at(f"frequency_{k}", g)["mean"] for k in range(len(p))])
     here = np.array([live.at(f"frequency_{k}", live.generations[-1])["mean"] for k in range(len(p))])
-    error = 1.96 * np.sqrt(p * (1 - p) / archived.manifest["chains"])
+    chains = archived.manifest["chains"]
+    bounds = np.array([binomtest(round(x * chains), chains).proportion_ci() for x in ended.tolist()]).T
+    error = np.abs(bounds - ended)
     closed_form(right, [0, p.max()], [0, p.max()], label="equal")
     right.errorbar(p, ended, yerr=error, fmt="o", markersize=5, label="archived")
     right.plot(p, here, "o", markerfacecolor="none", markeredgecolor="#24292f", markersize=7, label=LIVE)
@@ -115,7 +118,7 @@ def vanishing_variance(archived: Record, live: Record) -> Figure:
     band(ax, archived, "variance", centre="q50", between=("q05", "q95"), label="median, 5 to 95 %", fits=True)
     ax.plot(fits, table["q99"], color="C0", linewidth=0.9, linestyle=":", label="99 %")
     live_points(ax, live, "variance", centre="q50", label=f"median, {LIVE}", fits=True)
-    closed_form(ax, fits, ex.median_variance(fits, n), label="exact typical path")
+    closed_form(ax, fits, ex.typical_variance(fits, n), label="exact typical path (geometric mean)")
     ax.axhline(1, color="#8a929c", linewidth=1)
     ax.annotate("human variance", (1.1, 1.0), xytext=(0, 5), textcoords="offset points", fontsize=9, color="#5b6470")
     ax.set(xscale="log", yscale="log", ylim=(1e-9, 30), xlabel="fits (g + 1)", ylabel="fitted variance")
@@ -266,7 +269,7 @@ def errors_by_regime(archived: Mapping[str, Record], live: Mapping[str, Record])
         live_points(ax, live[name], "mean_error", colour=REGIME_COLOURS[regime], fits=True)
     fits = np.geomspace(1, 1000, 200)
     closed_form(ax, fits, fits / n, label="closed forms")
-    closed_form(ax, fits, ex.accumulate_mean_variance(n, fits))
+    closed_form(ax, np.arange(1, 1001), ex.accumulate_mean_variance(n, 1000))
     fresh = archived["fresh10"]
     level = ex.fresh_fixed_point(fresh.setting("n_real"), fresh.setting("n_synthetic"))[0]
     closed_form(ax, [30, 1000], [level, level])
@@ -360,8 +363,10 @@ def labels_of_labels(archived: Mapping[str, Record], live: Mapping[str, Record])
         live_points(ax, live[name], "test_error", colour=REGIME_COLOURS[regime], fits=True)
     d, n, sigma = (archived["replace"].setting(name) for name in ("d", "n", "sigma"))
     fits = np.geomspace(1, archived["replace"].generations[-1] + 1, 100)
-    closed_form(ax, fits, ex.replace_test_error(d, n, sigma, fits), label="theorem")
-    closed_form(ax, fits, ex.accumulate_test_error(d, n, sigma, fits))
+    closed_form(ax, fits, ex.replace_test_error(d, n, sigma, fits), label="exact")
+    closed_form(ax, np.arange(1, fits[-1] + 1), ex.accumulate_test_error(d, n, sigma, round(fits[-1])))
+    bound = ex.accumulate_test_error_bound(d, n, sigma)
+    closed_form(ax, fits, np.full_like(fits, bound), label="the source's bound", linestyle=":")
     ax.set(xscale="log", yscale="log", xlabel="fits (g + 1)", ylabel="excess test error")
     ax.legend()
     return figure
@@ -393,7 +398,7 @@ def fixed_share(archived: Record, live: Record) -> Figure:
         closed_form(
             ax,
             line,
-            ex.fixed_share_floor(d, line, sigma, share, quality),
+            ex.fixed_share_error(d, line, sigma, share, quality),
             label="theory" if share == shares[-1] else None,
         )
     ax.set(xscale="log", yscale="log", xlabel="points in the pool", ylabel="excess test error")

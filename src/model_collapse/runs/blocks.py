@@ -13,10 +13,11 @@ import pandas as pd
 from .. import archive
 from ..archive import BlockState, History
 from ..recursion import run as loop
-from .settings import BaseConfig, label
+from .settings import BaseConfig, ConfigError, label
 
 __all__ = ["Block", "merge_blocks", "run_block"]
 
+STATISTICS = ["mean", "sd", *archive.QUANTILE_NAMES]
 SECONDS = "_seconds"  # kept beside the metrics of a block, one value a checkpoint
 
 
@@ -82,6 +83,10 @@ def merge_blocks(
         seconds += sum(float(metrics[SECONDS].sum()) for metrics in parts)
         for metric in parts[0].keys() - {SECONDS}:
             values = np.concatenate([metrics[metric] for metrics in parts], axis=1)
+            if not np.isfinite(values).all():
+                raise ConfigError(
+                    f"metric {metric!r} is not finite{f' in arm {name}' if name else ''}: no record is made"
+                )
             if not chain_metrics or metric in chain_metrics:
                 rows.append(_single_chains(values[:, : archive.EXAMPLE_CHAINS], measured, arm=name, metric=metric))
             for g, x in zip(measured.tolist(), values, strict=True):
@@ -90,10 +95,11 @@ def merge_blocks(
     numbered = {label(arm): number for number, arm in enumerate(arms)}
     key: Mapping = {"key": lambda column: column.map(numbered) if column.name == "arm" else column}
     table = pd.DataFrame(statistics).sort_values(order, ignore_index=True, **key)
+    table[STATISTICS] = table[STATISTICS].astype(np.float32)  # as a record keeps them: the first reader sees no more
     return pd.concat(rows).sort_values([*order, "chain"], ignore_index=True, **key), table, seconds
 
 
 def _single_chains(values: np.ndarray, measured: np.ndarray, **names: str) -> pd.DataFrame:
     generations, chains = values.shape
     frame = {"generation": np.repeat(measured, chains), "chain": np.tile(np.arange(chains), generations)}
-    return pd.DataFrame(frame).assign(**names, value=values.ravel())
+    return pd.DataFrame(frame).assign(**names, value=values.ravel().astype(np.float32))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,7 +35,10 @@ class Family:
     chain_metrics : tuple of str
         Metrics of which a record keeps single chains, beside the statistics that it keeps of all; empty: of all.
     load : callable or None
-        ``load(path or None)`` gives the data, an object with ``card()``; None for families without data.
+        ``load(config, path or None)`` gives the data, an object with ``card()``, or None where this configuration
+        takes none; None for families without data.
+    report : callable or None
+        ``report(record)`` gives lines that answer what a person who ran it will ask first.
     """
 
     name: str
@@ -46,7 +51,8 @@ class Family:
     restore: Callable
     default_variant: str
     chain_metrics: tuple[str, ...] = ()
-    load: Callable[[Path | None], Any] | None = None
+    load: Callable[[BaseConfig, Path | None], Any] | None = None
+    report: Callable[[Record], list[str]] | None = None
 
     def configure(
         self, study: str | None, profile: str, **changes: Any
@@ -74,11 +80,12 @@ class Family:
         for name in settings:
             self._known("setting", name, known)
         config = dataclasses.replace(self.profiles[profile], **settings)
+        by_hand = {name for name, value in changes.items() if value is not None}
+        rest = [{name: value for name, value in arm.items() if name not in by_hand} for arm in swept]
+        swept = tuple(arm for number, arm in enumerate(rest) if arm not in rest[:number])
         for arm in swept:
-            dataclasses.replace(config, **arm).make_regime()
-        return config, tuple(
-            arm for arm in swept if not set(arm) & {n for n, v in changes.items() if v is not None}
-        ) or ({},)
+            dataclasses.replace(config, **arm).check()
+        return config, swept
 
     def run(
         self,
@@ -117,25 +124,40 @@ class Family:
             Each with a message of one line.
         """
         config, swept = self.configure(study, profile, **changes)
-        if data is not None and self.load is None:
-            raise ConfigError(f"family {self.name!r} takes no data")
-        loaded = self.load(data) if self.load else None
-        name = name or "-".join(filter(None, [profile, study or f"{config.regime}-{config.variant}".replace("_", "-")]))
+        loaded = self.load(config, data) if self.load else None
+        if data is not None and loaded is None:
+            raise ConfigError(f"family {self.name!r}, variant {config.variant!r}, takes no data")
+        if seed < 0:
+            raise ConfigError(f"seed must not be negative, not {seed}")
         identity = self._identity(config, swept, seed, loaded)
+        hashed = archive.digest(identity)
+        name = name or self._name(study, profile, config, hashed, changes)
         plan = {"family": self.name, "run": name, "profile": profile, "study": study}
-        plan |= {"regime": config.regime, "variant": config.variant, "identity": archive.digest(identity)} | identity
+        plan |= {"regime": config.regime, "variant": config.variant, "identity": hashed} | identity
         options = {"data": loaded, "checkpoint": checkpoint, "on": on}
         if save is None:
-            return self._record(plan | self._started(rules), config, swept, None, progress, options)
+            return self._record(plan | self._started(rules, config.threads), config, swept, None, progress, options)
+        if not re.fullmatch(r"\w[\w.,=-]*", name):
+            raise ConfigError(f"{name!r} cannot name a run: letters, digits and . , = - _ only, and no folder")
         target = save / self.name / name
         if (target / "manifest.json").exists():
             return self._finished(target, plan)
-        folder = cache_root() / "runs" / self.name / f"{name}-{plan['identity'][:16]}"
+        archive.probe(target.parent)  # what cannot be saved is not begun
+        folder = cache_root() / "runs" / self.name / f"{name}-{hashed[:16]}"
         with archive.held(folder):
-            started = archive.once(folder / "started.json", lambda: self._started(rules))
+            started = archive.once(folder / "started.json", lambda: self._started(rules, config.threads))
             record = self._record(plan | started, config, swept, folder, progress, options)
             on("write", -1)
-            return archive.save_record(target, record)
+            record = archive.save_record(target, record)
+        shutil.rmtree(folder, ignore_errors=True)
+        return record
+
+    def _name(self, study: str | None, profile: str, config: BaseConfig, hashed: str, changes: dict[str, Any]) -> str:
+        """``<profile>-<study>``; a study with changed settings is marked, so that it never passes for the study."""
+        if study is None:
+            return f"{profile}-{config.regime}-{config.variant}".replace("_", "-")
+        changed = any(value is not None for value in changes.values())
+        return f"{profile}-{study}" + (f"-{hashed[:8]}" if changed else "")
 
     def _known(self, kind: str, name: str, known: Any) -> None:
         if name not in known:
@@ -153,11 +175,12 @@ class Family:
             "data": data.card() if data is not None else None,
         }
 
-    def _started(self, rules: dict[str, str] | None) -> dict[str, Any]:
+    def _started(self, rules: dict[str, str] | None, threads: int) -> dict[str, Any]:
         return {
             "rules": rules or {},
             "source": archive.tree_digest(Path(__file__).parents[1]),
             "begun": time.strftime("%Y-%m-%d", time.gmtime()),
+            "machine": device.machine(threads),
         }
 
     def _finished(self, target: Path, plan: dict[str, Any]) -> Record:
@@ -194,4 +217,4 @@ class Family:
                 blocks.append(Block(label(arm), first, metrics))
         singles, statistics, seconds = merge_blocks(config, swept, blocks, self.chain_metrics)
         times = {"total": round(seconds, 3), "per_generation_of_a_block": seconds / steps}
-        return Record(plan | {"seconds": times, "machine": device.machine(config.threads)}, singles, statistics)
+        return Record(plan | {"seconds": times}, singles, statistics)

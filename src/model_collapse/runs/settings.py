@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,10 +56,13 @@ class BaseConfig:
     threads: int = 1
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            self.require(not isinstance(value, float) or math.isfinite(value), f"{name} must be finite, not {value}")
         for name in ("chains", "block", "threads"):
             self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
         self.require(self.generations >= 0, f"generations must not be negative, not {self.generations}")
         self.require(0 <= self.share <= 1, f"share must lie in [0, 1], not {self.share:g}")
+        self.require(all(g >= 0 for g in self.marks), "marks are generations and must not be negative")
         self.require(self.grid in ("full", "ends"), f"grid must be full or ends, not {self.grid!r}")
 
     @staticmethod
@@ -71,6 +75,12 @@ class BaseConfig:
         if self.grid == "ends":
             return np.unique([0, self.generations])
         return archive.grid(self.generations, self.marks)
+
+    def check(self) -> None:
+        """Raise `ConfigError` or `RegimeError` where settings do not go together; families add their own."""
+        regime = self.make_regime()
+        fresh = regime.n_real + regime.n_synthetic
+        self.require(regime.name != "fresh" or fresh > 0, "regime 'fresh' needs its numbers: fresh(real, synthetic)")
 
     def make_regime(self) -> Regime:
         return make_regime(self.regime, share=self.share, n_real=self.n_real, n_synthetic=self.n_synthetic)

@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from .. import datasets
+from ..archive import Record
+from ..expectations import lost_by
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import BaseConfig, ConfigError, Family, Study
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "Counts", "DiscreteLearner", "run"]
 
-PROTOCOL = 1
+PROTOCOL = 2
+TOY_ITEMS = 100
 VARIANTS = {"toy": "a made-up distribution over a few states", "words": "the words of a text"}
 CLASSES = (1, 2, 5, 10, 20)
 """Original counts whose survival is followed one by one."""
@@ -35,13 +38,13 @@ class Config(BaseConfig):
     probabilities : tuple of float
         Variant `toy`: the human distribution over K states; must sum to 1.
     n : int
-        Items a pool; 0 means as many as the text has words.
+        Items a pool; 0 means as many as the text has words, or a hundred (toy).
     reserve : float
         Variant `words`: share of the text set aside, at random, as never-used human words for `fresh`.
     """
 
     probabilities: tuple[float, ...] = (0.3, 0.2, 0.15, 0.1, 0.08, 0.06, 0.05, 0.03, 0.02, 0.01)
-    n: int = 100
+    n: int = 0
     reserve: float = 0.0
 
     def __post_init__(self) -> None:
@@ -121,9 +124,24 @@ class DiscreteLearner:
         return metrics | {name: 1 - here[:, which].mean(axis=1) for name, which in classes.items() if which.any()}
 
 
-def load(path: Path | None) -> datasets.Text:
-    """A person's own text, or the language reference."""
+def load(config: Config, path: Path | None) -> datasets.Text | None:
+    """A person's own text, or the language reference; None for a made-up table."""
+    if config.variant == "toy":
+        return None
     return datasets.read_text(path) if path else datasets.language_reference()
+
+
+def report(record: Record) -> list[str]:
+    """Which words are gone at the end, by how often they occurred, beside what the branching recursion says."""
+    g, known = record.generations[-1], set(record.statistics["metric"])
+    lines = [f"words still known at generation {g}: {100 * record.at('alive', g)['mean']:.1f} %"]
+    for copies in CLASSES:
+        if f"lost_{copies}" in known:
+            expected = f" (replace, exact fit: {100 * lost_by(copies, g):.1f} %)"
+            lines.append(
+                f"  with {copies:2d} in the text, gone: {100 * record.at(f'lost_{copies}', g)['mean']:.1f} %{expected}"
+            )
+    return lines if record.manifest["variant"] == "words" else []
 
 
 def build(
@@ -133,9 +151,10 @@ def build(
     rng = stream(seed, 0, "source")
     if config.variant == "toy":
         truth = np.array(config.probabilities)
-        human = Counts(config.n, rng.multinomial(config.n, truth, size=chains))
-        source = Source(human, config.n, lambda n, g, rng: Counts(n, rng.multinomial(n, truth, size=chains)))
-        return source, DiscreteLearner(config, regime, truth, config.n)
+        n = config.n or TOY_ITEMS
+        human = Counts(n, rng.multinomial(n, truth, size=chains))
+        source = Source(human, n, lambda n, g, rng: Counts(n, rng.multinomial(n, truth, size=chains)))
+        return source, DiscreteLearner(config, regime, truth, n)
     corpus = np.array(list(datasets.word_counts(data.text).values()))
     aside = _take(corpus[None], np.array([round(config.reserve * corpus.sum())]), rng)[0]
     seen = corpus - aside
@@ -143,10 +162,15 @@ def build(
     config.require(n <= seen.sum(), f"n = {n} is more than the {seen.sum()} words that generation 0 may see")
     seen = _take(seen[None], np.array([n]), rng)[0]
     human = Counts(n, np.broadcast_to(seen, (chains, len(seen))))
-    reserve = _Reserve(aside, chains, rng).draw if config.reserve else None
-    return Source(human, n, reserve, "set a share of the text aside with --set reserve=0.5"), DiscreteLearner(
-        config, regime, seen, n
-    )
+    wanted, held = regime.n_real * config.generations, int(aside.sum())
+    if regime.name == "fresh" and 0 < held < wanted:
+        raise ConfigError(
+            f"{config.generations} generations of {regime.n_real} fresh words need {wanted} set aside, not {held}: "
+            "set more aside, or take fewer"
+        )
+    reserve = _Reserve(aside, chains, rng).draw if held else None
+    advice = "set a share of the text aside with --set reserve=0.5"
+    return Source(human, n, reserve, advice), DiscreteLearner(config, regime, seen, n)
 
 
 def restore(arrays: dict[str, np.ndarray]) -> Counts:
@@ -165,11 +189,7 @@ class _Reserve:
     def draw(self, n: int, g: int, rng: np.random.Generator) -> Counts:
         helping = self.order[:, (g - 1) * n : g * n]
         if helping.shape[1] < n:
-            held = self.order.shape[1]
-            raise ConfigError(
-                f"the {held} words set aside are used up at generation {g}: "
-                f"set more aside, or take fewer than {n} a time"
-            )
+            raise ConfigError(f"the {self.order.shape[1]} words set aside are used up at generation {g}")
         return Counts(n, np.stack([np.bincount(row, minlength=self.types) for row in helping]))
 
 
@@ -182,32 +202,28 @@ def _take(counts: np.ndarray, n: np.ndarray, rng: np.random.Generator) -> np.nda
     return taken
 
 
-_WORDS = {"n": 0}
-_WORD_SCALE = {
-    "smoke": {"chains": 4, "block": 2, "generations": 3},
-    "quick": {"chains": 20, "block": 20, "generations": 30},
-    "paper": {"chains": 1000, "block": 250, "generations": 100},
+_TOY = {
+    "smoke": {"chains": 40, "block": 20, "generations": 40},
+    "quick": {"chains": 1000, "block": 500, "generations": 1500},
+    "paper": {"chains": 10_000, "block": 2500, "generations": 3000},
 }
-_HEAVY = _WORD_SCALE | {
-    "quick": {"chains": 4, "block": 4, "generations": 10},
-    "paper": {"chains": 40, "block": 20, "generations": 100},
-}
+_FEW = {"quick": {"chains": 4, "block": 4, "generations": 10}, "paper": {"chains": 40, "block": 20}}
 _RESERVED = {"n": 30_000, "reserve": 0.5, "n_real": 300, "n_synthetic": 29_700}
 
 PROFILES = {
-    "smoke": Config(chains=40, block=20, generations=40),
-    "quick": Config(chains=1000, block=500, generations=1500),
-    "paper": Config(chains=10_000, block=2500, generations=3000),
+    "smoke": Config(chains=4, block=2, generations=3),
+    "quick": Config(chains=20, block=20, generations=30),
+    "paper": Config(chains=1000, block=250, generations=100),
 }
 
 STUDIES = {
-    "absorption": Study("replace", variant="toy"),
-    "words-replace": Study("replace", variant="words", settings=_WORDS, by_profile=_WORD_SCALE),
-    "words-keep10": Study("keep", variant="words", settings=_WORDS, by_profile=_HEAVY),
-    "words-augment": Study("augment", variant="words", settings=_WORDS, by_profile=_WORD_SCALE),
-    "words-accumulate": Study("accumulate", variant="words", settings=_WORDS, by_profile=_WORD_SCALE),
-    "words-subsample": Study("accumulate_subsample", variant="words", settings=_WORDS, by_profile=_HEAVY),
-    "words-fresh1": Study("fresh", variant="words", settings=_RESERVED, by_profile=_WORD_SCALE),
+    "absorption": Study("replace", variant="toy", by_profile=_TOY),
+    "words-replace": Study("replace"),
+    "words-keep10": Study("keep", by_profile=_FEW),
+    "words-augment": Study("augment"),
+    "words-accumulate": Study("accumulate"),
+    "words-subsample": Study("accumulate_subsample", by_profile=_FEW),
+    "words-fresh1": Study("fresh", settings=_RESERVED),
 }
 
 FAMILY = Family(
@@ -222,5 +238,6 @@ FAMILY = Family(
     default_variant="words",
     chain_metrics=("alive",),
     load=load,
+    report=report,
 )
 run = FAMILY.run

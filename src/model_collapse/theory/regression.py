@@ -10,6 +10,7 @@ are drawn from their exact laws, so accumulating costs no memory.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,18 +56,26 @@ class Config(BaseConfig):
         super().__post_init__()
         self.require(self.d >= 1, f"d must be at least 1, not {self.d}")
         self.require(self.n >= self.d + 2, f"n must be at least d + 2 = {self.d + 2}, not {self.n}")
+        self.require(self.quality >= 0, f"quality must not be negative, not {self.quality:g}")
         self.require(self.sigma >= 0, f"sigma must not be negative, not {self.sigma:g}")
         self.require(
             0 <= self.synthetic_share <= 1, f"synthetic_share must lie in [0, 1], not {self.synthetic_share:g}"
         )
 
+    def check(self) -> None:
+        super().check()
+        regime = self.make_regime()
+        picks = regime.name in ("keep", "accumulate_subsample")
+        known = "known here: replace, augment, accumulate, fresh"
+        self.require(not picks, f"regime {regime.name!r} picks single items, which this family does not keep; {known}")
+        pool = regime.n_real + regime.n_synthetic if regime.name == "fresh" else self.n
+        self.require(pool >= self.d + 2, f"every pool needs d + 2 = {self.d + 2} points, not {pool}")
+
     def make_regime(self) -> Regime:
         regime = super().make_regime()
         if regime.name == "fresh" and regime.n_real + regime.n_synthetic == 0:
             synthetic = round(self.synthetic_share * self.n)
-            return type(regime)(
-                regime.name, regime.rule, regime.memory, n_real=self.n - synthetic, n_synthetic=synthetic
-            )
+            return dataclasses.replace(regime, n_real=self.n - synthetic, n_synthetic=synthetic)
         return regime
 
 
@@ -136,11 +145,6 @@ def build(
     config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data=None
 ) -> tuple[Source, RegressionLearner]:
     """The source and the learner of one block of chains."""
-    config.require(
-        regime.name not in ("keep", "accumulate_subsample"),
-        f"regime {regime.name!r} picks single items, which this family does not keep; "
-        "known here: replace, augment, accumulate, fresh",
-    )
     rng = stream(seed, 0, "source")
     truth = np.zeros((chains, config.d))
     given = None
