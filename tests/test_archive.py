@@ -16,7 +16,7 @@ from model_collapse.archive import ArchiveError, BlockState, History, load_recor
 from model_collapse.cli import family
 from model_collapse.runs.blocks import Block, merge_blocks
 from model_collapse.theory import gaussian
-from model_collapse.theory.gaussian import Points
+from model_collapse.theory.normal import Points, restore
 
 
 @pytest.fixture
@@ -111,10 +111,10 @@ def test_a_kill_within_the_first_checkpoint_does_not_bar_a_later_resume(tmp_path
     archive.files.write_arrays(tmp_path / "state" / "metrics-0-7.npz", metrics)
     archive.files.write_arrays(tmp_path / "state" / "parts-0-7.npz", {"0/x": np.zeros((1, 2, 1))})
     state = BlockState(tmp_path / "state", identity)
-    assert state.load(History("all"), gaussian.restore) == {}
+    assert state.load(History("all"), restore) == {}
     state.save(history_to(9), {"m": np.ones((10, 1))})
     found = History("all")
-    assert BlockState(tmp_path / "state", identity).load(found, gaussian.restore)["m"].shape == (10, 1)
+    assert BlockState(tmp_path / "state", identity).load(found, restore)["m"].shape == (10, 1)
     assert len(found) == len(found.parts) == 10
 
 

@@ -8,7 +8,7 @@ from model_collapse import expectations as ex
 from model_collapse.archive import History
 from model_collapse.recursion import run
 from model_collapse.theory import gaussian
-from model_collapse.theory.gaussian import Model, Moments, Points
+from model_collapse.theory.normal import Model, Moments, Points
 
 N = 20
 

@@ -5,7 +5,7 @@ import numpy as np
 from model_collapse.archive import History
 from model_collapse.recursion import Turn, run, stream
 from model_collapse.regimes import HUMAN, Source, make_regime
-from model_collapse.theory.gaussian import Points
+from model_collapse.theory.normal import Points
 
 
 class Counter:

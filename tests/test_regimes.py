@@ -6,7 +6,7 @@ import pytest
 from model_collapse.archive import History
 from model_collapse.regimes import HUMAN, REGIMES, RegimeError, Source, make_regime
 from model_collapse.theory.discrete import Counts
-from model_collapse.theory.gaussian import Points
+from model_collapse.theory.normal import Points
 
 N, CHAINS = 20, 3
 MAKER_OF_HUMAN = 1000.0

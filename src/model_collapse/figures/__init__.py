@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from ..archive import Record
 
 __all__ = [
+    "LIVE",
     "REGIME_COLOURS",
     "band",
     "caption",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 INK = "#5b6470"
+LIVE = "run on this page"
 REGIME_COLOURS = {
     "replace": "#d55e00",
     "keep": "#e69f00",

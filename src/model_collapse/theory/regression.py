@@ -19,7 +19,7 @@ import numpy as np
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import BaseConfig, Family, Study, arms
-from .gaussian import wishart_root
+from .normal import wishart_root
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "Gram", "RegressionLearner", "run"]
 

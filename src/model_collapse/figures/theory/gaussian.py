@@ -1,4 +1,4 @@
-"""The figures of chapter *Theory*, one function a figure. Records in, a figure out."""
+"""Figures of chapter *Theory*: a Gaussian, refitted. Records in, a figure out."""
 
 from __future__ import annotations
 
@@ -7,106 +7,23 @@ from collections.abc import Mapping
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
-from scipy.stats import binomtest
 
-from .. import expectations as ex
-from ..archive import Record
-from . import REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
+from ... import expectations as ex
+from ...archive import Record
+from .. import LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
 
 __all__ = [
-    "absorption",
     "admissible",
     "errors_by_regime",
     "first_moments",
-    "fixed_share",
-    "forgetting_words",
     "fresh_starts",
     "growing_samples",
-    "labels_of_labels",
     "one_shot",
     "ridges",
     "sampling_bias",
     "single_paths",
     "vanishing_variance",
-    "words_by_regime",
 ]
-
-LIVE = "run on this page"
-
-
-def absorption(archived: Record, live: Record) -> Figure:
-    """How many chains have one state left, and where they ended against the first probabilities."""
-    figure, (left, right) = panels(2)
-    band(left, archived, "absorbed", label="archived", fits=True)
-    live_points(left, live, "absorbed", label=LIVE, fits=True)
-    left.set(xscale="log", xlabel="fits (g + 1)", ylabel="chains with one state left")
-    left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    left.legend()
-    g, p = archived.generations[-1], np.array(archived.setting("probabilities"))
-    ended = np.array([archived.at(f"frequency_{k}", g)["mean"] for k in range(len(p))])
-    here = np.array([live.at(f"frequency_{k}", live.generations[-1])["mean"] for k in range(len(p))])
-    chains = archived.manifest["chains"]
-    bounds = np.array([binomtest(round(x * chains), chains).proportion_ci() for x in ended.tolist()]).T
-    error = np.abs(bounds - ended)
-    closed_form(right, [0, p.max()], [0, p.max()], label="equal")
-    right.errorbar(p, ended, yerr=error, fmt="o", markersize=5, label="archived")
-    right.plot(p, here, "o", markerfacecolor="none", markeredgecolor="#24292f", markersize=7, label=LIVE)
-    right.set(xscale="log", yscale="log", xlabel="probability at the start", ylabel="share of chains that end there")
-    right.legend()
-    labelled_panels([left, right])
-    return figure
-
-
-def forgetting_words(archived: Record, live: Record, to: int = 50) -> Figure:
-    """Share of the words that are gone, by how often they occurred in the human text."""
-    figure, (ax,) = panels(1, height=3.8)
-    classes = [c for c in (1, 2, 5, 10, 20) if f"lost_{c}" in set(archived.statistics["metric"])]
-    generations = np.arange(1, to + 1)
-    for copies, colour in zip(classes, sns.color_palette("viridis", len(classes)), strict=True):
-        table = archived.summary(f"lost_{copies}").loc[1:to]
-        ax.fill_between(table.index, table["q05"], table["q95"], color=colour, alpha=0.25, linewidth=0)
-        ax.plot(table.index, table["mean"], color=colour, label=f"{copies} cop{'y' if copies == 1 else 'ies'}")
-        closed_form(
-            ax,
-            generations,
-            [ex.lost_by(copies, int(g)) for g in generations],
-            label="branching process" if copies == classes[-1] else None,
-        )
-        here = live.summary(f"lost_{copies}").loc[1:to]
-        ax.plot(
-            here.index[::3],
-            here["mean"].iloc[::3],
-            "o",
-            markersize=4,
-            markerfacecolor="none",
-            markeredgecolor="#24292f",
-            label=LIVE if copies == classes[-1] else None,
-        )
-    ax.set(xscale="log", xlabel="generation g", ylabel="words gone", ylim=(0, 1))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.legend(title="in the human text", loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
-
-
-def words_by_regime(archived: Mapping[str, Record]) -> Figure:
-    """Share of the human vocabulary that is still known, by regime."""
-    figure, (ax,) = panels(1)
-    for record in archived.values():
-        regime = record.manifest["regime"]
-        share = f" {100 * record.setting('n_real') / record.setting('n'):.0f} %" if regime == "fresh" else ""
-        band(
-            ax,
-            record,
-            "alive",
-            between=("q05", "q95"),
-            colour=REGIME_COLOURS[regime],
-            label=REGIME_NAMES[regime] + share,
-        )
-    ax.set(xlabel="generation g", ylabel="words still known", ylim=(0, 1.03))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
 
 
 def vanishing_variance(archived: Record, live: Record) -> Figure:
@@ -351,56 +268,4 @@ def admissible(archived: Record) -> Figure:
     axes[0].set_ylabel(r"$W_2$ / $W_2$ of fresh data alone")
     axes[-1].legend(title="fresh items", loc="upper right")
     labelled_panels(axes)
-    return figure
-
-
-def labels_of_labels(archived: Mapping[str, Record], live: Mapping[str, Record]) -> Figure:
-    """Test error of least squares on its own labels, replace against accumulate."""
-    figure, (ax,) = panels(1)
-    for name, record in archived.items():
-        regime = record.manifest["regime"]
-        band(ax, record, "test_error", colour=REGIME_COLOURS[regime], label=REGIME_NAMES[regime], fits=True)
-        live_points(ax, live[name], "test_error", colour=REGIME_COLOURS[regime], fits=True)
-    d, n, sigma = (archived["replace"].setting(name) for name in ("d", "n", "sigma"))
-    fits = np.geomspace(1, archived["replace"].generations[-1] + 1, 100)
-    closed_form(ax, fits, ex.replace_test_error(d, n, sigma, fits), label="exact")
-    closed_form(ax, np.arange(1, fits[-1] + 1), ex.accumulate_test_error(d, n, sigma, round(fits[-1])))
-    bound = ex.accumulate_test_error_bound(d, n, sigma)
-    closed_form(ax, fits, np.full_like(fits, bound), label="the source's bound", linestyle=":")
-    ax.set(xscale="log", yscale="log", xlabel="fits (g + 1)", ylabel="excess test error")
-    ax.legend()
-    return figure
-
-
-def fixed_share(archived: Record, live: Record) -> Figure:
-    """Test error against the size of the pool at a fixed synthetic share: a floor that more data do not lower."""
-    figure, (ax,) = panels(1)
-    shares = sorted({archived.setting("synthetic_share", arm) for arm in archived.arms})
-    d, sigma, quality = (archived.setting(name) for name in ("d", "sigma", "quality"))
-    for share, colour in zip(shares, ("C0", "C1", "C3"), strict=True):
-        arms = [arm for arm in archived.arms if archived.setting("synthetic_share", arm) == share]
-        n = np.array([archived.setting("n", arm) for arm in arms])
-        rows = [archived.at("test_error", 1, arm) for arm in arms]
-        error = [1.96 * row["sd"] / np.sqrt(row["count"]) for row in rows]
-        ax.errorbar(
-            n, [row["mean"] for row in rows], yerr=error, fmt="o", color=colour, label=f"{100 * share:g} % synthetic"
-        )
-        ax.plot(
-            n,
-            [live.at("test_error", 1, arm)["mean"] for arm in arms],
-            "o",
-            markersize=10,
-            markerfacecolor="none",
-            markeredgecolor="#24292f",
-            label=LIVE if share == shares[-1] else None,
-        )
-        line = np.geomspace(n.min(), n.max(), 60)
-        closed_form(
-            ax,
-            line,
-            ex.fixed_share_error(d, line, sigma, share, quality),
-            label="theory" if share == shares[-1] else None,
-        )
-    ax.set(xscale="log", yscale="log", xlabel="points in the pool", ylabel="excess test error")
-    ax.legend()
     return figure
