@@ -203,14 +203,17 @@ def phases(trace: Path) -> list[tuple[float, str]]:
 
 
 def drawn_moments(timetable: list[tuple[float, str]]) -> list[tuple[int, float]]:
-    """Ten moments, uniform over the run, as (number of the phase, seconds into it); drawn again until `MUST` holds."""
+    """Ten moments, uniform over the run, as (number of the phase, seconds into it).
+
+    Drawn again until each phase of `MUST` has one to spare: a killed run's phases may be shorter than the timetable's.
+    """
     draw = random.Random(20240724)
     times = [seconds for seconds, _ in timetable]
     while True:
         moments = sorted(draw.uniform(times[0], times[-1]) for _ in range(KILLS))
         hit = [bisect.bisect_right(times, moment) - 1 for moment in moments]
         names = [timetable[k][1].split()[0] for k in hit]
-        if all(names.count(phase) >= least for phase, least in MUST.items()):
+        if all(names.count(phase) > least for phase, least in MUST.items()):
             return [(k, moment - times[k]) for k, moment in zip(hit, moments, strict=True)]
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "fresh_starts",
     "growing_samples",
     "one_shot",
+    "released_recursion",
     "ridges",
     "sampling_bias",
     "single_paths",
@@ -138,6 +139,29 @@ def one_shot(archived: Record, live: Record, released: Mapping[int, float]) -> F
     closed_form(ax, sizes, np.sqrt(0.5 / sizes), label=r"$(2 M)^{-1/2}$")
     ax.set(xscale="log", yscale="log", xlabel="items M", ylabel="sd of the fitted sd over chains")
     ax.legend()
+    return figure
+
+
+def released_recursion(archived: Record) -> Figure:
+    """The released recursion (ddof 0) at its sample sizes: distance of the mean from the truth, and the fitted sd."""
+    figure, (left, right) = panels(2)
+    colours = sns.color_palette("viridis", len(archived.arms))
+    for arm, colour in zip(archived.arms, colours, strict=True):
+        n = archived.setting("n", arm)
+        error, variance = archived.summary("mean_error", arm), archived.summary("variance", arm)
+        fits = error.index.to_numpy() + 1
+        for ax, table in ((left, error), (right, variance)):
+            ax.fill_between(fits, np.sqrt(table["q05"]), np.sqrt(table["q95"]), color=colour, alpha=0.2, linewidth=0)
+            ax.plot(fits, np.sqrt(table["q50"]), color=colour, label=f"M = {n:,}")
+        last = n == archived.setting("n", archived.arms[-1])
+        typical = np.sqrt(ex.typical_variance(fits, n) * (1 - 1 / n) ** fits)
+        closed_form(right, fits, typical, label="exact typical path" if last else None)
+    left.set(
+        xscale="log", yscale="log", ylim=(1e-4, 10), xlabel="fits (g + 1)", ylabel="distance of the mean from the truth"
+    )
+    right.set(xscale="log", xlabel="fits (g + 1)", ylabel="fitted sd")
+    right.legend(loc="lower left")
+    labelled_panels([left, right])
     return figure
 
 
