@@ -1,11 +1,10 @@
 """Records on disk: write atomically, read, resume, merge. Nothing is ever pickled."""
 
 from .files import ArchiveError, digest, file_digest, once, probe, tree_digest
-from .record import EXAMPLE_CHAINS, QUANTILE_NAMES, QUANTILES, Record, grid, load_record, save_record, summarise
+from .record import QUANTILE_NAMES, QUANTILES, Record, example_chains, grid, load_record, save_record, summarise
 from .state import BlockState, History, held, joined
 
 __all__ = [
-    "EXAMPLE_CHAINS",
     "QUANTILES",
     "QUANTILE_NAMES",
     "ArchiveError",
@@ -13,6 +12,7 @@ __all__ = [
     "History",
     "Record",
     "digest",
+    "example_chains",
     "file_digest",
     "grid",
     "held",

@@ -5,8 +5,8 @@
 ``manifest.json``
     what was run, with what, on what, how long it took, and the SHA-256 of every other file;
 ``metrics.parquet``
-    one row per (arm, generation, chain, metric) with its value, for at most 200 chains and the metrics that its
-    family names;
+    one row per (arm, generation, chain, metric) with its value, for at most 200 chains (shared among the arms) and the
+    metrics that its family names;
 ``summary.parquet``
     one row per (arm, generation, metric) with count, mean, sd and quantiles over *all* chains;
 ``samples/``
@@ -26,7 +26,7 @@ import pandas as pd
 
 from .files import ArchiveError, digest, file_digest, one_line, write_folder, write_json
 
-__all__ = ["EXAMPLE_CHAINS", "QUANTILES", "Record", "grid", "load_record", "save_record", "summarise"]
+__all__ = ["EXAMPLE_CHAINS", "QUANTILES", "Record", "example_chains", "grid", "load_record", "save_record", "summarise"]
 
 EXAMPLE_CHAINS = 200
 QUANTILES = (0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 0.99)
@@ -54,6 +54,11 @@ def grid(generations: int, extra: tuple[int, ...] = (), most: int = 120) -> np.n
     late = np.geomspace(21, max(generations, 21), most - len(early)).round().astype(int)
     points = np.unique(np.concatenate([early, late, [generations], np.asarray(extra, dtype=int)]))
     return points[(points >= 0) & (points <= generations)]
+
+
+def example_chains(arms: int) -> int:
+    """How many single chains a record keeps in each of its arms, so that a sweep is not larger than a plain run."""
+    return max(EXAMPLE_CHAINS // arms, 20)
 
 
 def summarise(values: np.ndarray) -> dict[str, float]:

@@ -88,7 +88,9 @@ def merge_blocks(
                     f"metric {metric!r} is not finite{f' in arm {name}' if name else ''}: no record is made"
                 )
             if not chain_metrics or metric in chain_metrics:
-                rows.append(_single_chains(values[:, : archive.EXAMPLE_CHAINS], measured, arm=name, metric=metric))
+                rows.append(
+                    _single_chains(values[:, : archive.example_chains(len(arms))], measured, arm=name, metric=metric)
+                )
             for g, x in zip(measured.tolist(), values, strict=True):
                 statistics.append({"arm": name, "generation": g, "metric": metric, **archive.summarise(x)})
     order = ["arm", "metric", "generation"]
