@@ -238,7 +238,7 @@ def sampling_bias(archived: Record) -> Figure:
         table = archived.summary("mean_error", arm)
         right.plot(table.index, table["mean"] / d, styles[d], color=colours[bias])
     left.set(yscale="log", xlabel="generation g", ylabel="variance per axis, median")
-    right.set(xlabel="generation g", ylabel="squared error of the mean / d")
+    right.set(xlabel="generation g", ylabel="squared error / d")
     figure.legend(loc="outside lower center", ncols=3)
     labelled_panels([left, right])
     return figure
