@@ -140,14 +140,6 @@ def test_more_dimensions_than_items_stay_finite():
     assert np.isfinite(record.statistics["mean"]).all()
 
 
-def test_a_picked_subset_has_no_repeats_and_every_item_is_as_likely():
-    rng = np.random.default_rng(2)
-    x = np.broadcast_to(np.arange(6.0)[None, :, None], (30_000, 6, 1))
-    taken = Points(x).take(2, rng).x[:, :, 0]
-    assert (taken[:, 0] != taken[:, 1]).all()
-    assert stats.chisquare(np.bincount(taken.ravel().astype(int))).pvalue > 0.001
-
-
 IMPOSSIBLE = {
     "d must be at least 1": {"d": 0},
     "n must be at least 2": {"n": 1},
@@ -169,11 +161,6 @@ IMPOSSIBLE = {
 def test_impossible_settings_are_refused(message):
     with pytest.raises(ValueError, match=message):
         gaussian.FAMILY.configure(None, "smoke", **IMPOSSIBLE[message])
-
-
-def test_taking_more_items_than_there_are_is_refused():
-    with pytest.raises(ValueError, match="cannot take 4 different items of 3"):
-        Points(np.zeros((1, 3, 1))).take(4, np.random.default_rng(0))
 
 
 def test_a_setting_by_hand_leaves_the_rest_of_the_sweep():

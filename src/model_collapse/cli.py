@@ -26,6 +26,7 @@ __all__ = ["FAMILIES", "family", "main"]
 FAMILIES = {
     "discrete": "model_collapse.theory.discrete",
     "gaussian": "model_collapse.theory.gaussian",
+    "gmm": "model_collapse.gmm",
     "regression": "model_collapse.theory.regression",
 }
 """Every family that can be run, and its room."""
@@ -46,7 +47,7 @@ def family(name: str) -> Family:
 
 @app.command("run")
 def run_command(
-    name: Annotated[str, typer.Argument(metavar="FAMILY", help="discrete, gaussian or regression")],
+    name: Annotated[str, typer.Argument(metavar="FAMILY", help="discrete, gaussian, gmm or regression")],
     study: Annotated[str | None, typer.Option(help="A study of the archive, by name; --list shows them")] = None,
     profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
     regime: Annotated[

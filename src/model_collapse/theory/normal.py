@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import points
+
 __all__ = ["Model", "Moments", "Points", "restore", "wishart_root"]
 
 
@@ -55,51 +57,19 @@ class Moments:
         return cls(int(arrays["size"]), arrays["mean"], arrays["root"])
 
 
-@dataclass(frozen=True)
-class Points:
-    """The items themselves, ``x`` of shape (chains, size, d)."""
-
-    x: np.ndarray
-
-    @property
-    def size(self) -> int:
-        return self.x.shape[1]
-
-    def take(self, n: int, rng: np.random.Generator) -> Points:
-        return self.subsample([self], n, rng)[0]
+class Points(points.Points):
+    """The items themselves; they merge with moments into moments."""
 
     @classmethod
     def merge(cls, parts: Sequence[Moments | Points]) -> Moments | Points:
         if all(isinstance(part, Points) for part in parts):
-            return cls(np.concatenate([part.x for part in parts], axis=1))
+            return super().merge(parts)
         return Moments.merge(parts)
-
-    @classmethod
-    def subsample(cls, parts: Sequence[Points], n: int, rng: np.random.Generator) -> tuple[Points, np.ndarray]:
-        chains = len(parts[0].x)
-        ends = np.cumsum([part.size for part in parts])
-        picked = _distinct(ends[-1], n, chains, rng)
-        maker = np.searchsorted(ends, picked, side="right")
-        within = picked - np.concatenate([[0], ends])[maker]
-        x = np.empty((chains, n, parts[0].x.shape[2]))
-        counts = np.zeros((chains, len(parts)), dtype=int)
-        for k, part in enumerate(parts):
-            chain, slot = np.nonzero(maker == k)
-            x[chain, slot] = part.x[chain, within[chain, slot]]
-            counts[:, k] = np.bincount(chain, minlength=chains)
-        return cls(x), counts
 
     def moments(self) -> Moments:
         mean = self.x.mean(axis=1)
         gaps = self.x - mean[:, None, :]
         return Moments(self.size, mean, _root(gaps.transpose(0, 2, 1)))
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {"x": self.x}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Points:
-        return cls(arrays["x"])
 
 
 @dataclass(frozen=True)
@@ -160,11 +130,3 @@ def _root(wide: np.ndarray) -> np.ndarray:
 
 def _times(root: np.ndarray, z: np.ndarray) -> np.ndarray:
     return root * z if root.shape[1:] == (1, 1) else root @ z
-
-
-def _distinct(total: int, n: int, chains: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` different numbers below `total` for every chain, shape (chains, n), each set equally likely."""
-    if n > total:
-        raise ValueError(f"cannot take {n} different items of {total}")
-    keys = rng.random((chains, total))
-    return np.argpartition(keys, n - 1, axis=1)[:, :n] if n < total else np.tile(np.arange(total), (chains, 1))

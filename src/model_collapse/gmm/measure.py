@@ -1,0 +1,58 @@
+"""Sampling from mixtures, and how far they are apart, for a block of chains at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .em import Mixtures
+
+__all__ = ["component_spread", "l2_squared", "sample", "separation"]
+
+
+def sample(model: Mixtures, n: int, rng: np.random.Generator) -> np.ndarray:
+    """`n` points of every chain's mixture, component by component, shape (chains, n, d)."""
+    chains, components, d = model.means.shape
+    z = rng.standard_normal((chains, n, d))
+    ends = np.cumsum(rng.multinomial(n, model.weights), axis=1)
+    roots = np.linalg.cholesky(model.covariances)
+    x = np.empty_like(z)
+    slots = np.arange(n)
+    for k in range(components):
+        mine = slots < ends[:, k, None]
+        if k:
+            mine &= slots >= ends[:, k - 1, None]
+        chain, slot = np.nonzero(mine)
+        x[chain, slot] = model.means[chain, k] + np.einsum("ijk,ik->ij", roots[chain, k], z[chain, slot])
+    return x
+
+
+def l2_squared(a: Mixtures, b: Mixtures) -> np.ndarray:
+    """Squared L2 distance of two densities, shape (chains,), in closed form.
+
+    The integral of the product of two Gaussians is the density of their difference at 0; the distance is the sum of
+    such products over all pairs of components, with signs (released notebook).
+    """
+    return _product(a, a) - 2 * _product(a, b) + _product(b, b)
+
+
+def _product(a: Mixtures, b: Mixtures) -> np.ndarray:
+    gap = a.means[:, :, None, :] - b.means[:, None, :, :]
+    covariance = a.covariances[:, :, None] + b.covariances[:, None, :]
+    root = np.linalg.cholesky(covariance)
+    z = np.linalg.solve(root, gap[..., None])[..., 0]
+    d = gap.shape[-1]
+    log_det = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+    density = np.exp(-0.5 * (z**2).sum(axis=-1) - log_det - 0.5 * d * np.log(2 * np.pi))
+    return np.einsum("ci,cj,cij->c", a.weights, b.weights, density)
+
+
+def component_spread(model: Mixtures) -> np.ndarray:
+    """Mean over components of sqrt(trace of the covariance / d), shape (chains,)."""
+    d = model.means.shape[2]
+    return np.sqrt(np.trace(model.covariances, axis1=2, axis2=3) / d).mean(axis=1)
+
+
+def separation(model: Mixtures) -> np.ndarray:
+    """Largest distance between two means of a mixture, shape (chains,)."""
+    gaps = model.means[:, :, None, :] - model.means[:, None, :, :]
+    return np.sqrt((gaps**2).sum(axis=-1)).max(axis=(1, 2))

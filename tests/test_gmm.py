@@ -1,0 +1,182 @@
+"""Mixtures: the estimator is scikit-learn's, the distances are integrals, the loop is the released one."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+
+from model_collapse import gmm
+from model_collapse.gmm.em import Mixtures, fit
+from model_collapse.gmm.measure import component_spread, l2_squared, sample, separation
+
+
+def random_mixtures(chains: int, k: int, d: int, rng: np.random.Generator) -> Mixtures:
+    weights = rng.dirichlet(np.full(k, 5.0), chains)
+    roots = rng.normal(0, 0.3, (chains, k, d, d)) + np.eye(d)
+    return Mixtures(weights, rng.normal(0, 1.5, (chains, k, d)), roots @ roots.transpose(0, 1, 3, 2))
+
+
+def theirs(x: np.ndarray, k: int, start: Mixtures | None = None, chain: int = 0, **options) -> GaussianMixture:
+    given = {}
+    if start is not None:
+        precisions = np.linalg.inv(start.covariances[chain])
+        given = {"weights_init": start.weights[chain], "means_init": start.means[chain], "precisions_init": precisions}
+    return GaussianMixture(k, tol=1e-5, max_iter=2000, **given, **options).fit(x)
+
+
+@pytest.mark.parametrize(("k", "d", "n"), [(1, 1, 30), (2, 2, 1000), (2, 2, 1700), (3, 4, 400), (4, 1, 600)])
+def test_from_the_same_start_parameters_equal_those_of_scikit_learn(k, d, n):
+    rng = np.random.default_rng(k)
+    truth, start = random_mixtures(4, k, d, rng), random_mixtures(4, k, d, rng)
+    x = sample(truth, n, rng)
+    found, iterations = fit(x, k, rng, start=start)
+    for chain in range(4):
+        model = theirs(x[chain], k, start, chain)
+        assert iterations[chain] == model.n_iter_
+        assert found.weights[chain] == pytest.approx(model.weights_, abs=1e-6)
+        assert found.means[chain] == pytest.approx(model.means_, abs=1e-6)
+        assert found.covariances[chain] == pytest.approx(model.covariances_, abs=1e-6)
+
+
+def test_a_start_is_left_as_it_was():
+    rng = np.random.default_rng(0)
+    start = random_mixtures(2, 2, 2, rng)
+    before = start.means.copy()
+    fit(rng.standard_normal((2, 100, 2)), 2, rng, start=start)
+    assert (start.means == before).all()
+
+
+@pytest.fixture(scope="module")
+def from_scratch():
+    """Ours and scikit-learn's fits, each with its own k-means, to samples of one Gaussian: 400 a side."""
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((2, 400, 300, 2))
+    ours, _ = fit(a, 2, rng)
+    with threadpool_limits(1):  # with more, scikit-learn spends its time on handing out work
+        fits = [theirs(x, 2, random_state=int(rng.integers(2**31))) for x in b]
+    stacked = (np.array([getattr(f, name) for f in fits]) for name in ("weights_", "means_", "covariances_"))
+    return ours, Mixtures(*stacked)
+
+
+MEASURES = {
+    "log spread": lambda m: np.log(component_spread(m)),
+    "weight": lambda m: m.weights.min(axis=1),
+    "separation": separation,
+}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_from_scratch_both_are_the_same_experiment(from_scratch, name):
+    ours, sklearns = (MEASURES[name](m) for m in from_scratch)
+    assert stats.ks_2samp(ours, sklearns).pvalue > 0.01
+
+
+def test_a_planted_covariance_error_is_caught(from_scratch):
+    ours, sklearns = from_scratch
+    wrong = Mixtures(ours.weights, ours.means, ours.covariances * 1.1)
+    log_spread = MEASURES["log spread"]
+    assert stats.ks_2samp(log_spread(wrong), log_spread(sklearns)).pvalue < 0.01
+
+
+def test_l2_against_quadrature():
+    rng = np.random.default_rng(2)
+    a, b = random_mixtures(2, 2, 2, rng), random_mixtures(2, 3, 2, rng)
+    grid = np.linspace(-12, 12, 601)
+    xy = np.stack(np.meshgrid(grid, grid), axis=-1)
+
+    def density(m: Mixtures, chain: int) -> np.ndarray:
+        parts = zip(m.weights[chain], m.means[chain], m.covariances[chain], strict=True)
+        return sum(w * stats.multivariate_normal(mean, cov).pdf(xy) for w, mean, cov in parts)
+
+    cell = (grid[1] - grid[0]) ** 2
+    for chain in range(2):
+        integral = ((density(a, chain) - density(b, chain)) ** 2).sum() * cell
+        assert l2_squared(a, b)[chain] == pytest.approx(integral, rel=1e-3)
+    assert l2_squared(a, a) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_sample_has_the_moments_of_its_mixture():
+    rng = np.random.default_rng(3)
+    model = random_mixtures(1, 3, 2, rng)
+    x = sample(model, 400_000, rng)[0]
+    mean = np.einsum("k,kd->d", model.weights[0], model.means[0])
+    second = np.einsum(
+        "k,kde->de", model.weights[0], model.covariances[0] + np.einsum("kd,ke->kde", *[model.means[0]] * 2)
+    )
+    assert x.mean(axis=0) == pytest.approx(mean, abs=0.02)
+    assert np.cov(x.T) == pytest.approx(second - np.outer(mean, mean), abs=0.05)
+
+
+def test_spread_and_separation():
+    model = Mixtures(np.array([[0.3, 0.7]]), np.array([[[0.0, 0], [3, 4]]]), np.array([[np.eye(2) * 4, np.eye(2)]]))
+    assert component_spread(model)[0] == pytest.approx(1.5)
+    assert separation(model)[0] == pytest.approx(5)
+
+
+@pytest.fixture(scope="module")
+def blob():
+    return gmm.run("blob-replace", "smoke", chains=60, block=30, generations=12, progress=False)
+
+
+def test_distances_begin_at_zero_and_leave_the_null_behind(blob):
+    assert blob.at("l2_squared", 0)["mean"] == pytest.approx(0, abs=1e-9)
+    assert blob.at("l2_squared", 12)["q50"] > blob.at("l2_null", 12)["q99"]
+
+
+def test_maximum_likelihood_loses_variance(blob):
+    """With one component the fit is that of one Gaussian: (n - 1) / n of the variance is kept, on average."""
+    single = gmm.run("blob-replace", "smoke", components=1, chains=400, block=400, generations=10, progress=False)
+    spread = single.chains("component_spread").loc[10].to_numpy() ** 2
+    assert abs(spread.mean() - (1 - 1 / 200) ** 11) < 4 * spread.std() / np.sqrt(len(spread))
+    assert blob.at("component_spread", 12)["mean"] < blob.at("component_spread", 0)["mean"]
+
+
+def test_a_warm_start_begins_at_the_last_parameters():
+    cold, warm = (gmm.run("two-replace", "smoke", start=start, progress=False) for start in ("kmeans", "previous"))
+    assert cold.at("l2_squared", 0)["mean"] == warm.at("l2_squared", 0)["mean"]
+    assert cold.at("component_spread", 4)["mean"] == pytest.approx(warm.at("component_spread", 4)["mean"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "study", ["blob-replace-warm", "two-keep10", "blob-fresh10", "two-subsample", "two-accumulate"]
+)
+def test_every_regime_resumes_as_if_it_had_not_stopped(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+
+    class Stop(Exception):
+        pass
+
+    def stop(phase: str, g: int) -> None:
+        if (phase, g) == ("fit", 3):
+            raise Stop
+
+    options = {"progress": False, "n": 100, "n_real": 20, "n_synthetic": 80}
+    whole = gmm.run(study, "smoke", **options)
+    with pytest.raises(Stop):
+        gmm.run(study, "smoke", save=tmp_path, checkpoint=0, on=stop, **options)
+    assert gmm.run(study, "smoke", save=tmp_path, **options).metrics.equals(whole.metrics)
+
+
+IMPOSSIBLE = {
+    "components must be at least 1": {"components": 0},
+    "n must be at least 10 per component, 20 in all, not 19": {"n": 19},
+    "start must be kmeans or previous": {"start": "warm"},
+    "tol must be above 0": {"tol": 0.0},
+    "max_iter must be at least 1": {"max_iter": 0},
+    "reg_covar must not be negative": {"reg_covar": -1.0},
+    "every pool needs 10 items per component": {"regime": "fresh", "n_real": 5, "n_synthetic": 5},
+}
+
+
+@pytest.mark.parametrize("message", IMPOSSIBLE)
+def test_impossible_settings_are_refused(message):
+    with pytest.raises(ValueError, match=message):
+        gmm.FAMILY.configure(None, "smoke", **IMPOSSIBLE[message])
+
+
+def test_em_that_does_not_converge_says_so():
+    with warnings.catch_warnings(), pytest.raises(ValueError, match="EM did not converge in 2 iterations in"):
+        gmm.run("blob-replace", "smoke", max_iter=2, progress=False)
