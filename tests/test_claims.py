@@ -254,8 +254,13 @@ REGRESSION = {
 
 
 def blob(share, spread):
-    above = (np.arange(20) < 20 * share).astype(float)
-    return {"run": run({"above_null": {50: above}, "component_spread": {0: 0.9, 2000: 0.9 * spread}}, chains=20)}
+    distance = np.where(np.arange(20) < 20 * share, 0.05, 0.001)
+    null = {g: np.linspace(0.0005, 0.002, 20) for g in (0, 50)}
+    return {
+        "run": run(
+            {"l2_squared": {50: distance}, "l2_null": null, "component_spread": {0: 0.9, 2000: 0.9 * spread}}, chains=20
+        )
+    }
 
 
 def sizes(medians, sd=0.01, chains=8):
