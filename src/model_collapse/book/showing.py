@@ -68,12 +68,19 @@ def _row(row: dict) -> list[str]:
     mark = MARKS.get(row["verdict"], "open")
     reason, word = html.escape(row["reason"]), html.escape(row["verdict"])
     verdict = f'<span class="verdict verdict-{mark}" title="{reason}">{word}</span>'
-    cells = [row["statement"], row["paper"], row["measured"], f"{row['chains']:,}" if row["chains"] else "–"]
+    source = row["paper"]
+    if row["source_check"]:  # a popular account: what the literature says of it stands beside it
+        source = f"popular accounts: {source}. In the literature: {row['source_check']}"
+    cells = [row["statement"], source, row["measured"], f"{row['chains']:,}" if row["chains"] else "–"]
     return [html.escape(row["id"]), verdict, *map(html.escape, cells)]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> HTML:
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    labels = [f' data-label="{html.escape(cell)}"' if cell and cell != "verdict" else "" for cell in header]
+    body = "".join(
+        "<tr>" + "".join(f"<td{label}>{cell}</td>" for label, cell in zip(labels, row, strict=True)) + "</tr>"
+        for row in rows
+    )
     table = f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return HTML(f'<div class="table-wide">{table}</div>')

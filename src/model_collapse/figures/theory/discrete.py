@@ -65,7 +65,8 @@ def forgetting_words(archived: Record, live: Record, to: int = 50) -> Figure:
             markeredgecolor="#24292f",
             label=LIVE if copies == classes[-1] else None,
         )
-    ax.set(xscale="log", xlabel="generation g", ylabel="words gone", ylim=(0, 1))
+    ax.axvline(5, color="#8a929c", linewidth=1, linestyle=":")
+    ax.set(xlabel="generation g", ylabel="words gone", xlim=(0, to), ylim=(0, 1))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.legend(title="in the human text", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
@@ -84,6 +85,8 @@ def words_by_regime(archived: Mapping[str, Record]) -> Figure:
             between=("q05", "q95"),
             colour=REGIME_COLOURS[regime],
             label=REGIME_NAMES[regime] + share,
+            linestyle="--" if regime == "accumulate" else "-",
+            zorder=3 if regime == "accumulate" else 2,
         )
     ax.set(xlabel="generation g", ylabel="words still known", ylim=(0, 1.03))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
