@@ -104,9 +104,8 @@ def single_paths(archived: Record, most: int = 40) -> Figure:
     return figure
 
 
-TRUSTED = (
-    300  # fits of 100 items up to which the mean over chains is that of the law; later the rare chains are missing
-)
+# Fits of 100 items after which the mean over chains misses the rare ones that carry the exact mean.
+TRUSTED = 300
 
 
 def growing_samples(grown: Record, constant: Record, live: Record) -> Figure:
