@@ -9,8 +9,8 @@ from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
 
 from model_collapse import gmm
-from model_collapse.gmm.em import Mixtures, fit
-from model_collapse.gmm.measure import component_spread, l2_squared, sample, separation
+from model_collapse.gmm.em import Mixtures, fit, sample
+from model_collapse.gmm.measure import component_spread, l2_squared, separation
 
 
 def random_mixtures(chains: int, k: int, d: int, rng: np.random.Generator) -> Mixtures:

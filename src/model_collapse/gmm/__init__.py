@@ -18,8 +18,8 @@ from ..points import Points
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import BaseConfig, Family, Study, arms
-from .em import Mixtures, fit
-from .measure import component_spread, l2_squared, sample, separation
+from .em import Mixtures, fit, sample
+from .measure import component_spread, l2_squared, separation
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "MixtureLearner", "Sample", "run"]
 

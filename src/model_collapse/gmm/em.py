@@ -21,9 +21,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["Mixtures", "fit"]
+__all__ = ["Mixtures", "fit", "sample"]
 
-TILE = 512
+TILE, LANES = 512, 32
 TINY = 10 * np.finfo(np.float64).eps  # scikit-learn adds it to every component's weight
 LLOYD_ITERATIONS, LLOYD_TOL = 300, 1e-4
 LOG_2PI = math.log(2 * math.pi)
@@ -86,6 +86,71 @@ def _precision(cov, prec):
 
 
 @numba.njit(**OPTIONS)
+def _log_product(norm, m):
+    """Sum of the logs of ``norm[:m]``, numbers from 1 to k: a logarithm of a product for every `LANES`-th of them."""
+    norm[m:] = 1.0
+    products = np.ones(LANES)
+    for begin in range(0, TILE, LANES):
+        for lane in range(LANES):
+            products[lane] *= norm[begin + lane]
+    total = 0.0
+    for lane in range(LANES):
+        total += math.log(products[lane])
+    return total
+
+
+@numba.njit(**OPTIONS)
+def _e_and_sums_of_two(x, weights, means, covs, s0, s1, s2):
+    """`_e_and_sums` for two components in the plane: one pass, one exponential a point, three times as fast."""
+    n = x.shape[1]
+    precs = np.empty((2, 2, 2))
+    constants = np.empty(2)
+    for c in range(2):
+        constants[c] = _precision(covs[c], precs[c]) - LOG_2PI + math.log(weights[c])
+    ax, ay, bx, by = means[0, 0], means[0, 1], means[1, 0], means[1, 1]
+    a, axx, axy, ayy = constants[0], -0.5 * precs[0, 0, 0], -precs[0, 1, 0], -0.5 * precs[0, 1, 1]
+    b, bxx, bxy, byy = constants[1], -0.5 * precs[1, 0, 0], -precs[1, 1, 0], -0.5 * precs[1, 1, 1]
+    norm = np.empty(TILE)
+    likelihood = 0.0
+    a_0, a_x, a_y, a_xx, a_xy, a_yy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    b_0, b_x, b_y, b_xx, b_xy, b_yy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for begin in range(0, n, TILE):
+        m = min(TILE, n - begin)
+        xs, ys = x[0, begin : begin + m], x[1, begin : begin + m]
+        for i in range(m):
+            ux, uy = xs[i] - ax, ys[i] - ay
+            vx, vy = xs[i] - bx, ys[i] - by
+            p = a + axx * ux * ux + axy * ux * uy + ayy * uy * uy
+            q = b + bxx * vx * vx + bxy * vx * vy + byy * vy * vy
+            top = max(p, q)
+            ratio = _exp(min(p, q) - top)
+            norm[i] = 1.0 + ratio
+            likelihood += top
+            large = 1.0 / norm[i]
+            small = ratio * large
+            of_a = large if p >= q else small
+            of_b = small if p >= q else large
+            a_0 += of_a
+            a_x += of_a * ux
+            a_y += of_a * uy
+            a_xx += of_a * ux * ux
+            a_xy += of_a * ux * uy
+            a_yy += of_a * uy * uy
+            b_0 += of_b
+            b_x += of_b * vx
+            b_y += of_b * vy
+            b_xx += of_b * vx * vx
+            b_xy += of_b * vx * vy
+            b_yy += of_b * vy * vy
+        likelihood += _log_product(norm, m)
+    s0[0], s1[0, 0], s1[0, 1] = a_0, a_x, a_y
+    s0[1], s1[1, 0], s1[1, 1] = b_0, b_x, b_y
+    s2[0, 0, 0], s2[0, 1, 0], s2[0, 1, 1] = a_xx, a_xy, a_yy
+    s2[1, 0, 0], s2[1, 1, 0], s2[1, 1, 1] = b_xx, b_xy, b_yy
+    return likelihood / n
+
+
+@numba.njit(**OPTIONS)
 def _e_and_sums(x, weights, means, covs, s0, s1, s2):
     """One E-step: sums of responsibilities times 1, u, u u^T with u = x - old mean; returns the mean log-likelihood."""
     d, n = x.shape
@@ -104,10 +169,11 @@ def _e_and_sums(x, weights, means, covs, s0, s1, s2):
     likelihood = 0.0
     for begin in range(0, n, TILE):
         m = min(TILE, n - begin)
+        tile = x[:, begin : begin + m]
         for c in range(k):
             for a in range(d):
                 for i in range(m):
-                    u[c, a, i] = x[a, begin + i] - means[c, a]
+                    u[c, a, i] = tile[a, i] - means[c, a]
             for i in range(m):
                 q[c, i] = constants[c]
             for a in range(d):
@@ -131,11 +197,7 @@ def _e_and_sums(x, weights, means, covs, s0, s1, s2):
         for i in range(m):
             part += top[i]
         likelihood += part
-        for i in range(0, m, 16):  # the log of a product of few sums: each sum lies between 1 and k
-            product = 1.0
-            for j in range(i, min(i + 16, m)):
-                product *= norm[j]
-            likelihood += math.log(product)
+        likelihood += _log_product(norm, m)
         for i in range(m):
             norm[i] = 1.0 / norm[i]
         for c in range(k):
@@ -188,7 +250,10 @@ def _em(x, weights, means, covs, tol, max_iter, reg):
     s0, s1, s2 = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
     before = -np.inf
     for iteration in range(1, max_iter + 1):
-        bound = _e_and_sums(x, weights, means, covs, s0, s1, s2)
+        if k == 2 and d == 2:
+            bound = _e_and_sums_of_two(x, weights, means, covs, s0, s1, s2)
+        else:
+            bound = _e_and_sums(x, weights, means, covs, s0, s1, s2)
         _m(x.shape[1], weights, means, covs, s0, s1, s2, reg)
         if abs(bound - before) < tol:
             return iteration
@@ -313,6 +378,20 @@ def _fit_all(x, uniforms, weights, means, covs, iterations, tol, max_iter, reg):
         iterations[chain] = _em(x[chain], weights[chain], means[chain], covs[chain], tol, max_iter, reg)
 
 
+@numba.njit(parallel=True, fastmath=OPTIONS["fastmath"], cache=True, error_model="numpy")
+def _place_all(z, ends, means, roots, x):
+    for chain in numba.prange(z.shape[0]):
+        begin = 0
+        for c in range(means.shape[1]):
+            for i in range(begin, ends[chain, c]):
+                for a in range(z.shape[2]):
+                    value = means[chain, c, a]
+                    for b in range(a + 1):
+                        value += roots[chain, c, a, b] * z[chain, i, b]
+                    x[chain, i, a] = value
+            begin = ends[chain, c]
+
+
 @dataclass(frozen=True)
 class Mixtures:
     """One Gaussian mixture a chain.
@@ -365,3 +444,13 @@ def fit(
     iterations = np.empty(chains, dtype=np.int64)
     _fit_all(across, uniforms, found.weights, found.means, found.covariances, iterations, tol, max_iter, reg_covar)
     return found, iterations
+
+
+def sample(model: Mixtures, n: int, rng: np.random.Generator) -> np.ndarray:
+    """`n` points of every chain's mixture, component by component, shape (chains, n, d)."""
+    chains, _, d = model.means.shape
+    z = rng.standard_normal((chains, n, d))
+    ends = np.cumsum(rng.multinomial(n, model.weights), axis=1)
+    x = np.empty_like(z)
+    _place_all(z, ends, model.means, np.linalg.cholesky(model.covariances), x)
+    return x

@@ -1,4 +1,4 @@
-"""Sampling from mixtures, and how far they are apart, for a block of chains at once."""
+"""How far mixtures are apart, and how wide they are, for a block of chains at once."""
 
 from __future__ import annotations
 
@@ -6,24 +6,7 @@ import numpy as np
 
 from .em import Mixtures
 
-__all__ = ["component_spread", "l2_squared", "sample", "separation"]
-
-
-def sample(model: Mixtures, n: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` points of every chain's mixture, component by component, shape (chains, n, d)."""
-    chains, components, d = model.means.shape
-    z = rng.standard_normal((chains, n, d))
-    ends = np.cumsum(rng.multinomial(n, model.weights), axis=1)
-    roots = np.linalg.cholesky(model.covariances)
-    x = np.empty_like(z)
-    slots = np.arange(n)
-    for k in range(components):
-        mine = slots < ends[:, k, None]
-        if k:
-            mine &= slots >= ends[:, k - 1, None]
-        chain, slot = np.nonzero(mine)
-        x[chain, slot] = model.means[chain, k] + np.einsum("ijk,ik->ij", roots[chain, k], z[chain, slot])
-    return x
+__all__ = ["component_spread", "l2_squared", "separation"]
 
 
 def l2_squared(a: Mixtures, b: Mixtures) -> np.ndarray:
