@@ -1,13 +1,17 @@
 # The archive's graph: every study of every family at paper scale. Only `make archive` and a cluster reach it;
 # building the book never makes a record. A run that was stopped goes on where it was.
 #
+# A run is made in parts: each takes its share of the blocks of chains, in any order, on any machine that shares the
+# folder of resume states (MODEL_COLLAPSE_CACHE); the record is what they add up to, whatever the order.
+#
 # Every record has one seed, which no trial run before it had: verdicts rest on runs that were made once, after the last
 # change of any rule that reads them.
 
 from model_collapse.cli import FAMILIES, family
 
-SEED = 2024
+SEED, PARTS = 2024, 4
 RUNS = [f"data/results/{name}/paper-{study}/manifest.json" for name in FAMILIES for study in family(name).studies]
+RUN = f"model-collapse run {{wildcards.family}} --study {{wildcards.study}} --profile paper --seed {SEED}"
 
 
 rule archive:
@@ -15,9 +19,19 @@ rule archive:
         RUNS,
 
 
+rule part:
+    output:
+        temp(touch("_build/archive/{family}/{study}.{part}")),
+    threads: 1
+    shell:
+        "NUMBA_NUM_THREADS={threads} " + RUN + f" --shard {{wildcards.part}}/{PARTS}"
+
+
 rule record:
+    input:
+        expand("_build/archive/{{family}}/{{study}}.{part}", part=range(1, PARTS + 1)),
     output:
         "data/results/{family}/paper-{study}/manifest.json",
     threads: 1
     shell:
-        "model-collapse run {wildcards.family} --study {wildcards.study} --profile paper --seed {SEED}"
+        RUN

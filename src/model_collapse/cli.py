@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import importlib
 import json
+import re
 import signal
 import sys
 import time
@@ -66,6 +67,9 @@ def run_command(
     ] = None,
     run_name: Annotated[str | None, typer.Option("--name", help="Name of the run's folder")] = None,
     checkpoint: Annotated[float, typer.Option(help="Seconds between checkpoints; 0 saves every generation")] = 5.0,
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Run only the K-th of N parts; without it, parts are merged")
+    ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write a line as each phase begins, for profiling")] = None,
     listing: Annotated[bool, typer.Option("--list", help="Show the studies and variants of this family")] = False,
 ) -> None:
@@ -78,8 +82,11 @@ def run_command(
     with _trace(trace) as on:
         record = chosen.run(
             study, profile, seed=seed, data=data, save=root, rules=scorecard.rules_in_force(name),
-            name=run_name, on=on, checkpoint=checkpoint, **changes,
+            name=run_name, on=on, checkpoint=checkpoint, shard=_shard(shard), **changes,
         )  # fmt: skip
+    if record is None:
+        typer.echo(f"{name}: part {shard} is done; when all are, the same command without --shard merges them")
+        return
     said = record.manifest
     scale = f"{said['chains']} chains to generation {said['generations']}"
     seconds = f"{said['seconds']['total']:.1f} s" if on.heard else "already there, nothing to do"
@@ -182,6 +189,15 @@ def _typed(name: str, value: str, default: object) -> object:
     except ValueError:
         kind = "a whole number" if isinstance(default, int | tuple) else "a number"
         raise ConfigError(f"setting {name}: {value!r} is not {kind}") from None
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise ConfigError(f"--shard {text!r}: write K/N, such as 1/4, with K from 1 to N")
+    return int(match[1]), int(match[2])
 
 
 class _Listener:

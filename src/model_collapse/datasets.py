@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import platform
 import re
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["DataError", "Text", "language_reference", "read_text", "word_counts"]
+import numpy as np
+
+__all__ = ["DataError", "PointSet", "Text", "language_reference", "read_points", "read_text", "word_counts"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
@@ -70,3 +74,101 @@ def word_counts(text: str) -> dict[str, int]:
     """Count of every word, lower case, commonest first (ties in alphabetical order)."""
     counts = Counter(_WORD.findall(text.lower()))
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+MOST_DIMENSIONS = 10
+
+
+@dataclass(frozen=True)
+class PointSet:
+    """Points, ``x`` of shape (points, dimensions), and what a manifest says of them."""
+
+    name: str
+    x: np.ndarray
+
+    def card(self) -> dict[str, object]:
+        """Name, SHA-256 of the values, points and dimensions; never a path."""
+        checksum = hashlib.sha256(np.ascontiguousarray(self.x, dtype="<f8").tobytes()).hexdigest()
+        return {"name": self.name, "sha256": checksum, "points": len(self.x), "dimensions": self.x.shape[1]}
+
+
+def read_points(path: Path) -> PointSet:
+    """A person's own points: .csv (with or without a header line), .npy, or .npz.
+
+    Of a .npz the array named ``points`` is taken, else the only one with two axes.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing, unreadable or not of that kind, where a value is no finite number, and where the
+        points have another shape than (points, 1 to 10) or a coordinate that is the same in all of them.
+    """
+    readers = {".csv": _read_csv, ".npy": _read_numpy, ".npz": _read_numpy}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path.name}: points come as .csv, .npy or .npz, not as {path.suffix or 'a file without one'}")
+    try:
+        x = readers[path.suffix.lower()](path)
+    except OSError as error:
+        raise DataError(f"{path.name}: {error.strerror or error}") from None
+    if x.ndim != 2 or not 1 <= x.shape[1] <= MOST_DIMENSIONS:
+        raise DataError(f"{path.name}: shape {x.shape} is not (points, dimensions) with 1 to {MOST_DIMENSIONS} of them")
+    if len(x) == 0:
+        raise DataError(f"{path.name} holds no points")
+    try:
+        x = np.ascontiguousarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{path.name}: values of type {x.dtype} are no real numbers") from None
+    if not np.isfinite(x).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise DataError(f"{path.name}: point {row + 1}, coordinate {column + 1} is {x[row, column]}")
+    constant = np.flatnonzero(np.ptp(x, axis=0) == 0)
+    if len(constant):
+        raise DataError(f"{path.name}: coordinate {constant[0] + 1} is the same in every point; leave it out")
+    return PointSet(path.name, x)
+
+
+def _read_numpy(path: Path) -> np.ndarray:
+    try:
+        with open(path, "rb") as stream:
+            found = np.load(stream, allow_pickle=False)
+            if not isinstance(found, np.lib.npyio.NpzFile):
+                return found
+            fitting = [name for name in found.files if found[name].ndim == 2]
+            if "points" in found.files:
+                return found["points"]
+            if len(fitting) != 1:
+                raise DataError(
+                    f"{path.name} holds {', '.join(found.files) or 'nothing'}: name the array of points 'points'"
+                )
+            return found[fitting[0]]
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path.name} cannot be read as {path.suffix}: {error}") from None
+
+
+def _read_csv(path: Path) -> np.ndarray:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name} is not UTF-8 (byte {error.start})") from None
+    head = text.partition("\n")[0]
+    separator = next((mark for mark in (",", ";", "\t") if mark in head), " ")
+    lines = csv.reader(text.splitlines(), delimiter=separator, skipinitialspace=True)
+    rows = [(number, row) for number, row in enumerate(lines, start=1) if any(cell.strip() for cell in row)]
+    if rows and not any(map(_is_number, rows[0][1])):
+        rows = rows[1:]
+    for number, row in rows:
+        if len(row) != len(rows[0][1]):
+            first = f"line {rows[0][0]} has {len(rows[0][1])}"
+            raise DataError(f"{path.name}: line {number} has {len(row)} values, {first}")
+        for column, cell in enumerate(row, start=1):
+            if not _is_number(cell):
+                raise DataError(f"{path.name}: line {number}, column {column}: {cell!r} is not a number")
+    return np.array([[float(cell) for cell in row] for _, row in rows]).reshape(len(rows), -1 if rows else 1)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -6,11 +6,11 @@
     what was run, with what, on what, how long it took, and the SHA-256 of every other file;
 ``metrics.parquet``
     one row per (arm, generation, chain, metric) with its value, for at most 200 chains (shared among the arms) and the
-    metrics that its family names;
+    metrics that its family names, unless its study says otherwise;
 ``summary.parquet``
     one row per (arm, generation, metric) with count, mean, sd and quantiles over *all* chains;
 ``samples/``
-    a little to look at: .npz without pickles, .png, .txt.
+    a little to look at and to compute again: .npz without pickles, .png, .txt.
 
 An *arm* is one point of a run that sweeps a setting (label such as ``n=100``); a plain run has the one arm ``""``.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .files import ArchiveError, digest, file_digest, one_line, write_folder, write_json
+from .files import ArchiveError, digest, file_digest, one_line, read_arrays, write_folder, write_json
 
 __all__ = ["EXAMPLE_CHAINS", "QUANTILES", "Record", "example_chains", "grid", "load_record", "save_record", "summarise"]
 
@@ -84,12 +84,15 @@ class Record:
         Columns arm, generation, metric, count, mean, sd, q01, q05, q25, q50, q75, q95, q99.
     path : Path or None
         The record's folder; None for one that was never written.
+    arrays : dict of str to dict of str to numpy.ndarray
+        What the run kept of some generations, by file, for a record that was never written; see `samples`.
     """
 
     manifest: dict
     metrics: pd.DataFrame
     statistics: pd.DataFrame
     path: Path | None = field(default=None, compare=False)
+    arrays: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def arms(self) -> list[str]:
@@ -136,25 +139,26 @@ class Record:
         return rows.pivot(index="generation", columns="chain", values="value").sort_index()
 
     def samples(self, name: str) -> dict[str, np.ndarray]:
-        """The arrays of ``samples/<name>.npz``."""
-        if self.path is None:
-            raise ArchiveError(f"record {self._name} was never written and has no samples")
-        with np.load(self.path / "samples" / f"{name}.npz", allow_pickle=False) as data:
-            return {key: data[key] for key in data.files}
+        """The arrays of ``samples/<name>.npz``; raises `ArchiveError` where the record has none of that name."""
+        if self.path is None and name in self.arrays:
+            return self.arrays[name]
+        if f"samples/{name}.npz" not in self.manifest.get("files", {}):
+            raise ArchiveError(f"record {self._name} keeps no samples {name!r}")
+        return read_arrays(self.path / "samples" / f"{name}.npz")
 
     @property
     def _name(self) -> str:
         return f"{self.manifest.get('family')}/{self.manifest.get('run')}"
 
 
-def save_record(folder: Path, record: Record, samples: dict[str, dict[str, np.ndarray]] | None = None) -> Record:
+def save_record(folder: Path, record: Record) -> Record:
     """Write a record to `folder` in one step and return it with its manifest completed by the files' checksums."""
     manifest = dict(record.manifest, schema=SCHEMA)
 
     def fill(aside: Path) -> None:
         _write_table(aside / "metrics.parquet", record.metrics)
         _write_table(aside / "summary.parquet", record.statistics)
-        for name, arrays in (samples or {}).items():
+        for name, arrays in record.arrays.items():
             (aside / "samples").mkdir(exist_ok=True)
             np.savez_compressed(aside / "samples" / f"{name}.npz", **arrays)
         files = sorted(p for p in aside.rglob("*") if p.is_file())

@@ -5,21 +5,25 @@ in ``Normals_GMM_experiments.ipynb``): `GaussianMixture` with two components and
 (k-means) to a sample of the last mixture, generation after generation.
 
 Prose and released code differ in the human data: two separated Gaussians (variant `two`) against one Gaussian fitted
-with two components (variant `blob`).
+with two components (variant `blob`). A person's own points are variant `own`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
+from .. import datasets
+from ..archive import Record
 from ..points import Points
-from ..recursion import Turn, stream
+from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, Family, Study, arms
+from ..runs import BaseConfig, ConfigError, Family, Study, arms
 from .em import Mixtures, fit, sample
 from .measure import component_spread, l2_squared, separation
+from .reference import fit_by_scikit_learn
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "MixtureLearner", "Sample", "run"]
 
@@ -27,22 +31,27 @@ PROTOCOL = 1
 VARIANTS = {
     "two": "two separated Gaussians, as in the prose",
     "blob": "one Gaussian fitted with two components, as in the released notebook",
+    "own": "a person's own points, given with --data",
 }
 HALF_GAP = 2.0  # the two means of variant `two`, in units of the common sd, on either side of 0
+PER_COMPONENT = 10  # the fewest items a component
+SHOWN = (4, 300)  # of how many chains, and how many, points are kept to look at
 
 
 @dataclass(frozen=True)
 class Config(BaseConfig):
-    """Settings of a run; the human data are two-dimensional.
+    """Settings of a run; the human data are two-dimensional, or a person's own in up to ten dimensions.
 
     Attributes
     ----------
     n : int
-        Items a pool.
+        Items a pool; of own points 0 takes all, and a smaller number sets the rest aside as never-used data.
     components : int
         Components of the fitted mixture.
     start : {"kmeans", "previous"}
         Where EM begins: k-means on the pool, as released, or the last generation's parameters.
+    solver : {"batched", "scikit-learn"}
+        Who does EM: this package, all chains at once, or `sklearn.mixture.GaussianMixture`, one after the other.
     tol, max_iter, reg_covar
         As in scikit-learn; values of the released notebook.
     """
@@ -50,6 +59,7 @@ class Config(BaseConfig):
     n: int = 1000
     components: int = 2
     start: str = "kmeans"
+    solver: str = "batched"
     tol: float = 1e-5
     max_iter: int = 2000
     reg_covar: float = 1e-6
@@ -57,18 +67,28 @@ class Config(BaseConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(self.components >= 1, f"components must be at least 1, not {self.components}")
-        least = 10 * self.components
-        self.require(self.n >= least, f"n must be at least 10 per component, {least} in all, not {self.n}")
+        enough = self.n >= self.least or (self.n == 0 and self.variant == "own")
+        self.require(enough, f"n must be at least {PER_COMPONENT} per component, {self.least} in all, not {self.n}")
         self.require(self.start in ("kmeans", "previous"), f"start must be kmeans or previous, not {self.start!r}")
+        known = ("batched", "scikit-learn")
+        self.require(self.solver in known, f"solver must be batched or scikit-learn, not {self.solver!r}")
+        both = self.solver == "batched" or self.start == "kmeans"
+        self.require(both, "solver scikit-learn starts with kmeans only")
         self.require(self.tol > 0, f"tol must be above 0, not {self.tol:g}")
         self.require(self.max_iter >= 1, f"max_iter must be at least 1, not {self.max_iter}")
         self.require(self.reg_covar >= 0, f"reg_covar must not be negative, not {self.reg_covar:g}")
 
+    @property
+    def least(self) -> int:
+        """The fewest items that a pool may have."""
+        return PER_COMPONENT * self.components
+
     def check(self) -> None:
         super().check()
-        regime, least = self.make_regime(), 10 * self.components
-        pool = regime.n_real + regime.n_synthetic if regime.name == "fresh" else self.n
-        self.require(pool >= least, f"every pool needs 10 items per component, {least} in all, not {pool}")
+        if self.regime == "fresh":
+            pool = self.n_real + self.n_synthetic
+            message = f"every pool needs {PER_COMPONENT} items per component, {self.least} in all, not {pool}"
+            self.require(pool >= self.least, message)
 
 
 @dataclass(frozen=True)
@@ -94,66 +114,110 @@ class Sample(Points):
 
 
 class MixtureLearner:
-    """Fit by EM, sample, measure against the first model and the truth."""
+    """Fit by EM, sample, measure against the first model and, where it is known, the truth."""
 
-    def __init__(self, config: Config, regime: Regime, truth: Mixtures):
-        self.config, self.regime, self.truth = config, regime, truth
+    def __init__(self, config: Config, regime: Regime, n: int, truth: Mixtures | None):
+        self.config, self.regime, self.n, self.truth = config, regime, n, truth
 
     def prepare(self, source: Source, turn: Turn) -> None:
         """Fit model 0, which the source measures against; generation 0 fits it again, from the same randomness."""
-        self.first = self._fit(source.items, Turn(0, turn.seed).fit)
+        self.first = self._fit(source.items, 0, Turn(0, turn.seed).fit)
 
     def fit(self, pool: Pool, turn: Turn) -> Mixtures:
         start = getattr(pool.items, "made_by", None) if self.config.start == "previous" else None
-        return self._fit(pool.items, turn.fit, start)
+        return self._fit(pool.items, turn.g, turn.fit, start)
 
     def sample(self, model: Mixtures, pool: Pool, turn: Turn) -> Sample:
-        return Sample(sample(model, self.regime.needed(self.config.n), turn.sample), model)
+        return Sample(sample(model, self.regime.needed(self.n), turn.sample), model)
 
     def measure(self, model: Mixtures, synthetic: Sample, turn: Turn) -> dict[str, np.ndarray]:
         """Each of shape (chains,).
 
-        ``l2_squared``: squared L2 distance to model 0, as released; ``l2_null``: that of a fit to fresh human items of
-        the same number, the null model of the former; ``l2_truth``: to the human distribution;
-        ``component_spread``: mean over components of sqrt(trace / d); ``separation``: largest distance of two means;
-        ``weight``: the smallest weight.
+        ``l2_squared``: squared L2 distance to model 0, as released; ``component_spread``: mean over components of
+        sqrt(trace / d); ``separation``: largest distance of two means; ``weight``: the smallest weight;
+        ``iterations`` of EM, `max_iter` where it did not converge (as released, the run goes on). Where the
+        human distribution is known also ``l2_null``: the squared L2 distance to model 0 of a fit to fresh human items
+        of the same number, the null model of ``l2_squared``; and ``l2_truth``: to the human distribution.
         """
-        null = self._fit(Points(sample(self.truth, self.config.n, turn.measure)), turn.measure)
-        return {
-            "l2_squared": l2_squared(model, self.first),
-            "l2_null": l2_squared(null, self.first),
-            "l2_truth": l2_squared(model, self.truth),
-            "component_spread": component_spread(model),
-            "separation": separation(model),
-            "weight": model.weights.min(axis=1),
-        }
+        found = measures(model, self.first, self.truth) | {"iterations": model.iterations}
+        if self.truth is not None:
+            fresh = Points(sample(self.truth, self.n, turn.measure))
+            found["l2_null"] = l2_squared(self._fit(fresh, turn.g, turn.measure), self.first)
+        return found
 
-    def _fit(self, items: Points, rng: np.random.Generator, start: Mixtures | None = None) -> Mixtures:
+    def _fit(self, items: Points, g: int, rng: np.random.Generator, start: Mixtures | None = None) -> Mixtures:
         c = self.config
-        found, iterations = fit(
-            items.x, c.components, rng, start=start, tol=c.tol, max_iter=c.max_iter, reg_covar=c.reg_covar
-        )
-        late = int((iterations < 0).sum())
-        c.require(late == 0, f"EM did not converge in {c.max_iter} iterations in {late} chains: raise max_iter or tol")
+        options = {"tol": c.tol, "max_iter": c.max_iter, "reg_covar": c.reg_covar}
+        if c.solver == "scikit-learn":
+            return fit_by_scikit_learn(items.x, c.components, rng, **options)
+        found = fit(items.x, c.components, rng, start=start, **options)
+        lost = int((found.iterations == 0).sum())
+        where = f"generation {g}, {lost} of {len(items.x)} chains"
+        c.require(lost == 0, f"{where}: a component shrank to a point or a line; raise reg_covar")
         return found
 
 
-def truth_of(variant: str, chains: int) -> Mixtures:
-    """The human distribution of a variant, the same in every chain."""
+def measures(model: Mixtures, first: Mixtures, truth: Mixtures | None) -> dict[str, np.ndarray]:
+    """What can be measured of the parameters alone; see `MixtureLearner.measure`."""
+    found = {
+        "l2_squared": l2_squared(model, first),
+        "component_spread": component_spread(model),
+        "separation": separation(model),
+        "weight": model.weights.min(axis=1),
+    }
+    return found if truth is None else found | {"l2_truth": l2_squared(model, truth)}
+
+
+def truth_of(variant: str, chains: int) -> Mixtures | None:
+    """The human distribution of a variant, the same in every chain; None for own points."""
+    if variant == "own":
+        return None
     means = {"blob": [[0.0, 0.0]], "two": [[-HALF_GAP, 0.0], [HALF_GAP, 0.0]]}[variant]
     k = len(means)
     weights = np.full((chains, k), 1 / k)
     return Mixtures(weights, np.tile(means, (chains, 1, 1)), np.tile(np.eye(2), (chains, k, 1, 1)))
 
 
+def load(config: Config, path: Path | None) -> datasets.PointSet | None:
+    """A person's own points; None for made-up data."""
+    if config.variant != "own":
+        return None
+    if path is None:
+        raise ConfigError("variant 'own' needs your points: --data points.csv (or .npy, .npz)")
+    points = datasets.read_points(path)
+    count = len(points.x)
+    enough = f"{path.name} has {count} points: too few for {config.components} components of {PER_COMPONENT} each"
+    config.require(count >= config.least, enough)
+    config.require(config.n <= count, f"n = {config.n} is more than the {count} points of {path.name}")
+    return points
+
+
 def build(
-    config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data=None
+    config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: datasets.PointSet | None
 ) -> tuple[Source, MixtureLearner]:
     """The source and the learner of one block of chains."""
-    truth = truth_of(config.variant, chains)
-    human = Sample(sample(truth, config.n, stream(seed, 0, "source")))
-    source = Source(human, config.n, lambda n, g, rng: Sample(sample(truth, n, rng)))
-    return source, MixtureLearner(config, regime, truth)
+    truth, rng = truth_of(config.variant, chains), stream(seed, 0, "source")
+    if truth is None:
+        source = _own(config, regime, data.x, chains, rng)
+    else:
+        human = Sample(sample(truth, config.n, rng))
+        source = Source(human, config.n, lambda n, g, rng: Sample(sample(truth, n, rng)))
+    return source, MixtureLearner(config, regime, source.n, truth)
+
+
+def _own(config: Config, regime: Regime, x: np.ndarray, chains: int, rng: np.random.Generator) -> Source:
+    """Own points: all of them in every chain, or n of them and the rest set aside, in an order of each chain's own."""
+    n, order = config.n or len(x), np.tile(np.arange(len(x), dtype=np.int32), (chains, 1))
+    if n == len(x):
+        return Source(Sample(x[order]), n, None, f"set some aside by taking fewer, such as --set n={max(n // 2, 1)}")
+    order = rng.permuted(order, axis=1)
+    left, wanted = len(x) - n, regime.n_real * config.generations
+    if regime.name == "fresh" and left < wanted:
+        raise ConfigError(
+            f"{config.generations} generations of {regime.n_real} fresh points need {wanted} set aside, not {left}: "
+            "lower n, or take fewer"
+        )
+    return Source(Sample(x[order[:, :n]]), n, lambda k, g, rng: Sample(x[order[:, n + (g - 1) * k : n + g * k]]))
 
 
 def restore(arrays: dict[str, np.ndarray]) -> Sample:
@@ -161,21 +225,62 @@ def restore(arrays: dict[str, np.ndarray]) -> Sample:
     return Sample.from_arrays(arrays)
 
 
+def keep(generation: Generation) -> dict[str, np.ndarray]:
+    """The mixtures of a block of chains, and some points of the first few for looking at."""
+    model, x = generation.model, generation.synthetic.x
+    spots = np.linspace(0, x.shape[1] - 1, min(SHOWN[1], x.shape[1])).astype(int)
+    shown = x[: SHOWN[0], spots].astype(np.float32)
+    return {"weights": model.weights, "means": model.means, "covariances": model.covariances, "points": shown}
+
+
+def replay(config: Config, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The metrics of the kept mixtures, computed again; each of shape (kept generations, chains)."""
+    models = [Mixtures(*parts) for parts in zip(kept["weights"], kept["means"], kept["covariances"], strict=True)]
+    truth = truth_of(config.variant, len(models[0].weights))
+    rows = [measures(model, models[0], truth) for model in models]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def report(record: Record) -> list[str]:
+    """How wide the components are, how far the mixture went, and what could not be measured."""
+    g = record.generations[-1]
+    first, last = (record.at("component_spread", at)["q50"] for at in (0, g))
+    lines = [f"median component spread: {first:.4g} at generation 0, {last:.4g} at {g}"]
+    lines.append(f"median squared L2 to generation 0: {record.at('l2_squared', g)['q50']:.4g} at {g}")
+    fresh = record.setting("n_real") + record.setting("n_synthetic")
+    pool = fresh if record.manifest["regime"] == "fresh" else record.setting("n") or record.manifest["data"]["points"]
+    alone = record.chains("weight") * pool < 1.5
+    if alone.any(axis=None):
+        when = alone.index[alone.any(axis=1)][0]
+        lines.append(f"a component came down to a single point in {alone.any().sum()} chains, first seen at {when}")
+    late = int((record.chains("iterations") == record.setting("max_iter")).to_numpy().sum())
+    if late:
+        lines.append(f"EM did not converge in {late} of the measured fits: raise max_iter or tol")
+    if record.manifest["variant"] == "own":
+        lines.append("left out, because the true distribution is not known: l2_truth, l2_null")
+    return lines
+
+
 _MARKS = (50, 100, 150, 200, 350, 500, 1000, 2000, 2050)
 _SIZES = {"paper": {"chains": 20, "block": 5}, "quick": {"chains": 10, "block": 10, "generations": 30}}
 _LONG = {
-    "paper": {"chains": 20, "block": 10, "generations": 300},
+    "paper": {"chains": 20, "block": 5, "generations": 300},
     "quick": {"chains": 5, "block": 5, "generations": 30},
+}
+_SHORT = {
+    "paper": {"chains": 500, "block": 50, "generations": 200, "grid": "marks", "marks": (10, 50, 200)},
+    "quick": {"chains": 50, "block": 50, "generations": 10},
 }
 
 PROFILES = {
     "smoke": Config(chains=6, block=3, generations=4, n=200, marks=_MARKS),
     "quick": Config(chains=50, block=50, generations=100, marks=_MARKS),
-    "paper": Config(chains=100, block=25, generations=2050, marks=_MARKS),
+    "paper": Config(chains=200, block=25, generations=2050, marks=_MARKS),
 }
 
 
 def _studies(variant: str) -> dict[str, Study]:
+    sizes = arms(n=[500, 1000, 10_000, 50_000, 200_000])
     return {
         f"{variant}-replace": Study("replace", variant),
         f"{variant}-replace-warm": Study("replace", variant, settings={"start": "previous"}),
@@ -183,13 +288,33 @@ def _studies(variant: str) -> dict[str, Study]:
         f"{variant}-fresh10": Study("fresh", variant, settings={"n_real": 100, "n_synthetic": 900}),
         f"{variant}-subsample": Study("accumulate_subsample", variant),
         f"{variant}-accumulate": Study("accumulate", variant, by_profile=_LONG),
-        f"{variant}-sizes": Study(
-            "replace", variant, by_profile=_SIZES, arms=arms(n=[500, 1000, 10_000, 50_000, 200_000])
-        ),
+        f"{variant}-sizes": Study("replace", variant, by_profile=_SIZES, arms=sizes),
     }
 
 
 STUDIES = _studies("blob") | _studies("two")
+STUDIES |= {  # the same experiment twice, to hold one solver against the other
+    "blob-batched": Study("replace", "blob", by_profile=_SHORT, single_chains=500),
+    "blob-scikit-learn": Study(
+        "replace", "blob", settings={"solver": "scikit-learn"}, by_profile=_SHORT, single_chains=500
+    ),
+}
 
-FAMILY = Family("gmm", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="blob")
+FAMILY = Family(
+    "gmm",
+    Config,
+    PROFILES,
+    STUDIES,
+    VARIANTS,
+    PROTOCOL,
+    build,
+    restore,
+    default_variant="blob",
+    load=load,
+    report=report,
+    data_variant="own",
+    by_variant={"own": {"n": 0}},
+    keep=keep,
+    replay=replay,
+)
 run = FAMILY.run

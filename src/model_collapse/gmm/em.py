@@ -64,12 +64,19 @@ def _exp(x):
 
 @numba.njit(**OPTIONS)
 def _precision(cov, prec):
-    """Inverse of a covariance (d, d) into `prec`; returns the log determinant of the inverse's root, NaN if none."""
+    """Inverse of a covariance (d, d) into `prec`; returns the log determinant of the inverse's root.
+
+    What cannot be inverted gives NaN or infinity.
+    """
     d = cov.shape[0]
-    root = np.linalg.cholesky(cov)
-    inverse = np.zeros((d, d))
+    root, inverse = np.zeros((d, d)), np.zeros((d, d))
     log_det = 0.0
     for a in range(d):
+        for b in range(a + 1):
+            s = cov[a, b]
+            for c in range(b):
+                s -= root[a, c] * root[b, c]
+            root[a, b] = s / root[b, b] if b < a else math.sqrt(s) if s > 0.0 else math.nan
         log_det -= math.log(root[a, a])
         for b in range(a + 1):
             s = 1.0 if a == b else 0.0
@@ -245,7 +252,10 @@ def _m(n, weights, means, covs, s0, s1, s2, reg):
 
 @numba.njit(**OPTIONS)
 def _em(x, weights, means, covs, tol, max_iter, reg):
-    """EM of one chain from given parameters, in place; returns the number of iterations, negative if not converged."""
+    """EM of one chain from given parameters, in place; returns the number of iterations.
+
+    0 where a covariance could not be inverted.
+    """
     k, d = means.shape
     s0, s1, s2 = np.empty(k), np.empty((k, d)), np.empty((k, d, d))
     before = -np.inf
@@ -254,11 +264,13 @@ def _em(x, weights, means, covs, tol, max_iter, reg):
             bound = _e_and_sums_of_two(x, weights, means, covs, s0, s1, s2)
         else:
             bound = _e_and_sums(x, weights, means, covs, s0, s1, s2)
+        if not math.isfinite(bound):
+            return 0
         _m(x.shape[1], weights, means, covs, s0, s1, s2, reg)
         if abs(bound - before) < tol:
             return iteration
         before = bound
-    return -max_iter
+    return max_iter
 
 
 @numba.njit(**OPTIONS)
@@ -401,11 +413,14 @@ class Mixtures:
     weights : numpy.ndarray, shape (chains, components)
     means : numpy.ndarray, shape (chains, components, d)
     covariances : numpy.ndarray, shape (chains, components, d, d)
+    iterations : numpy.ndarray of int, shape (chains,), or None
+        EM iterations behind a fit: `max_iter` where it did not converge, 0 where a covariance could not be inverted.
     """
 
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
+    iterations: np.ndarray | None = None
 
 
 def fit(
@@ -417,7 +432,7 @@ def fit(
     tol: float = 1e-5,
     max_iter: int = 2000,
     reg_covar: float = 1e-6,
-) -> tuple[Mixtures, np.ndarray]:
+) -> Mixtures:
     """Fit a mixture to the points of every chain, from scratch (k-means) or from given parameters.
 
     Parameters
@@ -425,25 +440,19 @@ def fit(
     x : numpy.ndarray, shape (chains, n, d)
     start : Mixtures, optional
         Where EM begins; without it, k-means draws its seeds from `rng`.
-
-    Returns
-    -------
-    mixtures : Mixtures
-    iterations : numpy.ndarray of int, shape (chains,)
-        EM iterations; negative where `max_iter` was reached before `tol`.
     """
     chains, n, d = x.shape
     across = np.ascontiguousarray(x.transpose(0, 2, 1))
     if start is None:
         uniforms = rng.random((chains, 1 + (components - 1) * (2 + int(math.log(components)))))
         shape = (chains, components)
-        found = Mixtures(np.empty(shape), np.empty((*shape, d)), np.empty((*shape, d, d)))
+        parameters = np.empty(shape), np.empty((*shape, d)), np.empty((*shape, d, d))
     else:
         uniforms = np.empty((chains, 0))
-        found = Mixtures(start.weights.copy(), start.means.copy(), start.covariances.copy())
+        parameters = start.weights.copy(), start.means.copy(), start.covariances.copy()
     iterations = np.empty(chains, dtype=np.int64)
-    _fit_all(across, uniforms, found.weights, found.means, found.covariances, iterations, tol, max_iter, reg_covar)
-    return found, iterations
+    _fit_all(across, uniforms, *parameters, iterations, tol, max_iter, reg_covar)
+    return Mixtures(*parameters, iterations)
 
 
 def sample(model: Mixtures, n: int, rng: np.random.Generator) -> np.ndarray:

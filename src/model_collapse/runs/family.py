@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import itertools
 import re
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import archive, device
 from ..archive import ArchiveError, BlockState, Record
+from ..recursion import Generation
 from ..regimes import nearest
-from .blocks import Block, merge_blocks, run_block
-from .places import cache_root, progress_bar
+from .blocks import Block, kept_samples, merge_blocks, run_block
+from .places import progress_bar
+from .plan import Plan
 from .settings import BaseConfig, ConfigError, Study, label
 
 __all__ = ["Family"]
@@ -39,6 +41,15 @@ class Family:
         takes none; None for families without data.
     report : callable or None
         ``report(record)`` gives lines that answer what a person who ran it will ask first.
+    data_variant : str
+        The variant that reads a person's own data, taken where data are given and no variant is named.
+    by_variant : dict of str to dict
+        Settings that a variant brings with it; a study's and a person's own go before them.
+    keep : callable or None
+        ``keep(generation)`` gives arrays of equal shape for every generation, to look at and to compute again; a
+        record has those of the first block of every arm at the generations of ``config.kept()``.
+    replay : callable or None
+        ``replay(config, kept)`` computes metrics again from what was kept, each of shape (kept generations, chains).
     """
 
     name: str
@@ -53,6 +64,10 @@ class Family:
     chain_metrics: tuple[str, ...] = ()
     load: Callable[[BaseConfig, Path | None], Any] | None = None
     report: Callable[[Record], list[str]] | None = None
+    data_variant: str = ""
+    by_variant: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keep: Callable[[Generation], dict[str, Any]] | None = None
+    replay: Callable[[BaseConfig, dict[str, Any]], dict[str, Any]] | None = None
 
     def configure(
         self, study: str | None, profile: str, **changes: Any
@@ -76,6 +91,7 @@ class Family:
         settings |= {name: value for name, value in changes.items() if value is not None}
         settings.setdefault("variant", self.default_variant)
         self._known("variant", settings["variant"], self.variants)
+        settings = self.by_variant.get(settings["variant"], {}) | settings
         known = {f.name for f in dataclasses.fields(self.config)}
         for name in settings:
             self._known("setting", name, known)
@@ -100,8 +116,9 @@ class Family:
         on: Callable[[str, int], None] = lambda phase, g: None,
         progress: bool = True,
         checkpoint: float = 5.0,
+        shard: tuple[int, int] | None = None,
         **changes: Any,
-    ) -> Record:
+    ) -> Record | None:
         """Run a study at a profile and return its record.
 
         Parameters
@@ -115,6 +132,10 @@ class Family:
             Hears ("fit", g) and the like as each phase begins.
         checkpoint : float
             Seconds between two checkpoints.
+        shard : (k, n) or None
+            Run only the k-th of n parts of the blocks of chains and return None. Parts may run at the same time, on
+            machines that share the folder of resume states, in any order; a call without `shard` merges them, and
+            runs what is missing.
         **changes
             Settings that differ from the study's.
 
@@ -123,6 +144,39 @@ class Family:
         ConfigError, RegimeError, DataError, ArchiveError
             Each with a message of one line.
         """
+        plan = self.plan(study, profile, seed=seed, data=data, name=name, **changes)
+        options = {"checkpoint": checkpoint, "on": on}
+        if save is None:
+            started = self._started(rules, plan.config.threads)
+            return self._merged(plan, started, self._blocks(plan, plan.blocks(), None, progress, options))
+        target = self._target(save, plan)
+        if (target / "manifest.json").exists():
+            return self._finished(target, plan)
+        archive.probe(target.parent)  # what cannot be saved is not begun
+        started = archive.once(plan.folder / "started.json", lambda: self._started(rules, plan.config.threads))
+        if shard:
+            self._blocks(plan, plan.blocks()[shard[0] - 1 :: shard[1]], plan.folder, progress, options)
+            return None
+        with archive.held(plan.folder):
+            record = self._merged(plan, started, self._blocks(plan, plan.blocks(), plan.folder, progress, options))
+            on("write", -1)
+            record = archive.save_record(target, record)
+        shutil.rmtree(plan.folder, ignore_errors=True)
+        return record
+
+    def plan(
+        self,
+        study: str | None = None,
+        profile: str = "quick",
+        *,
+        seed: int = 0,
+        data: Path | None = None,
+        name: str | None = None,
+        **changes: Any,
+    ) -> Plan:
+        """The run that `run` would make: its configuration, data, name and identity. Nothing is computed or written."""
+        if data is not None and self.data_variant and changes.get("variant") is None:
+            changes["variant"] = self.data_variant
         config, swept = self.configure(study, profile, **changes)
         loaded = self.load(config, data) if self.load else None
         if data is not None and loaded is None:
@@ -132,25 +186,15 @@ class Family:
         identity = self._identity(config, swept, seed, loaded)
         hashed = archive.digest(identity)
         name = name or self._name(study, profile, config, hashed, changes)
-        plan = {"family": self.name, "run": name, "profile": profile, "study": study}
-        plan |= {"regime": config.regime, "variant": config.variant, "identity": hashed} | identity
-        options = {"data": loaded, "checkpoint": checkpoint, "on": on}
-        if save is None:
-            return self._record(plan | self._started(rules, config.threads), config, swept, None, progress, options)
         if not re.fullmatch(r"\w[\w.,=-]*", name):
             raise ConfigError(f"{name!r} cannot name a run: letters, digits and . , = - _ only, and no folder")
-        target = save / self.name / name
-        if (target / "manifest.json").exists():
-            return self._finished(target, plan)
-        archive.probe(target.parent)  # what cannot be saved is not begun
-        folder = cache_root() / "runs" / self.name / f"{name}-{hashed[:16]}"
-        with archive.held(folder):
-            started = archive.once(folder / "started.json", lambda: self._started(rules, config.threads))
-            record = self._record(plan | started, config, swept, folder, progress, options)
-            on("write", -1)
-            record = archive.save_record(target, record)
-        shutil.rmtree(folder, ignore_errors=True)
-        return record
+        facts = {"family": self.name, "run": name, "profile": profile, "study": study}
+        facts |= {"regime": config.regime, "variant": config.variant, "identity": hashed} | identity
+        singles = self.studies[study].single_chains if study else None
+        return Plan(name, config, swept, loaded, facts, singles)
+
+    def _target(self, save: Path, plan: Plan) -> Path:
+        return save / self.name / plan.name
 
     def _name(self, study: str | None, profile: str, config: BaseConfig, hashed: str, changes: dict[str, Any]) -> str:
         """``<profile>-<study>``; a study with changed settings is marked, so that it never passes for the study."""
@@ -183,38 +227,50 @@ class Family:
             "machine": device.machine(threads),
         }
 
-    def _finished(self, target: Path, plan: dict[str, Any]) -> Record:
+    def _finished(self, target: Path, plan: Plan) -> Record:
         record = archive.load_record(target)
-        if record.manifest.get("identity") != plan["identity"]:
+        if record.manifest.get("identity") != plan.facts["identity"]:
             raise ArchiveError(
-                f"{self.name}/{plan['run']} already holds a record of another configuration; refusing to mix: "
+                f"{self.name}/{plan.name} already holds a record of another configuration; refusing to mix: "
                 "name this run with --name, or remove the old record"
             )
         return record
 
-    def _record(
+    def _blocks(
         self,
-        plan: dict[str, Any],
-        config: BaseConfig,
-        swept: tuple[dict[str, Any], ...],
+        plan: Plan,
+        which: list[tuple[int, int]],
         folder: Path | None,
         progress: bool,
         options: dict[str, Any],
-    ) -> Record:
-        """Run every block of every arm, or read it back, and merge them."""
-        starts = range(0, config.chains, config.block)
-        steps = len(swept) * len(starts) * (config.generations + 1)
-        blocks = []
+    ) -> list[Block]:
+        """Run some blocks, or read them back where they have run; each is held for this process alone meanwhile."""
+        config, found = plan.config, []
+        steps = len(which) * (config.generations + 1)
         with device.threads(config.threads), progress_bar(self.name, steps, progress) as tick:
-            for (number, arm), (index, first) in itertools.product(enumerate(swept), enumerate(starts)):
-                state = None
-                if folder is not None:
-                    identity = {"run": folder.name, "arm": number, "block": index}
-                    state = BlockState(folder / f"arm{number:03d}-block{index:04d}", identity)
-                chains, seed = min(config.block, config.chains - first), (plan["seed"], number, index)
-                settings = dataclasses.replace(config, **arm)
-                metrics = run_block(settings, chains, seed, self.build, self.restore, state=state, tick=tick, **options)
-                blocks.append(Block(label(arm), first, metrics))
-        singles, statistics, seconds = merge_blocks(config, swept, blocks, self.chain_metrics)
-        times = {"total": round(seconds, 3), "per_generation_of_a_block": seconds / steps}
-        return Record(plan | {"seconds": times}, singles, statistics)
+            for arm, index in which:
+                first = index * config.block
+                chains, seed = min(config.block, config.chains - first), (plan.facts["seed"], arm, index)
+                settings = dataclasses.replace(config, **plan.arms[arm])
+                options |= {"data": plan.data, "tick": tick, "keep": self.keep if index == 0 else None}
+                with self._state(plan, folder, arm, index) as state:
+                    metrics = run_block(settings, chains, seed, self.build, self.restore, state=state, **options)
+                found.append(Block(label(plan.arms[arm]), first, metrics))
+        return found
+
+    @contextlib.contextmanager
+    def _state(self, plan: Plan, folder: Path | None, arm: int, index: int) -> Iterator[BlockState | None]:
+        if folder is None:
+            yield None
+            return
+        place = folder / f"arm{arm:03d}-block{index:04d}"
+        with archive.held(place):
+            yield BlockState(place, {"run": folder.name, "arm": arm, "block": index})
+
+    def _merged(self, plan: Plan, started: dict[str, Any], blocks: list[Block]) -> Record:
+        singles, statistics, seconds = merge_blocks(
+            plan.config, plan.arms, blocks, self.chain_metrics, plan.single_chains
+        )
+        times = {"total": round(seconds, 3), "per_generation_of_a_block": seconds / plan.steps}
+        manifest = plan.facts | started | {"seconds": times}
+        return Record(manifest, singles, statistics, arrays=kept_samples(blocks))

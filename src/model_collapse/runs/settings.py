@@ -35,10 +35,10 @@ class BaseConfig:
         `keep`: the human share of every pool.
     n_real, n_synthetic : int
         `fresh`: never-used human and synthetic items in every pool.
-    grid : {"full", "ends"}
-        Generations to measure: the usual grid, or the first and the last.
+    grid : {"full", "marks", "ends"}
+        Generations to measure: the usual grid and the marks; the marks, the first and the last; the first and the last.
     marks : tuple of int
-        Generations that a source names, measured too.
+        Generations that a source names.
     threads : int
         Threads of BLAS; equal bits are promised at equal count.
     """
@@ -63,7 +63,7 @@ class BaseConfig:
         self.require(self.generations >= 0, f"generations must not be negative, not {self.generations}")
         self.require(0 <= self.share <= 1, f"share must lie in [0, 1], not {self.share:g}")
         self.require(all(g >= 0 for g in self.marks), "marks are generations and must not be negative")
-        self.require(self.grid in ("full", "ends"), f"grid must be full or ends, not {self.grid!r}")
+        self.require(self.grid in ("full", "marks", "ends"), f"grid must be full, marks or ends, not {self.grid!r}")
 
     @staticmethod
     def require(condition: bool, message: str) -> None:
@@ -74,7 +74,13 @@ class BaseConfig:
         """The generations that are measured, ascending."""
         if self.grid == "ends":
             return np.unique([0, self.generations])
+        if self.grid == "marks":
+            return np.array(sorted(self.kept()))
         return archive.grid(self.generations, self.marks)
+
+    def kept(self) -> set[int]:
+        """The generations of which a record keeps more than metrics: the first, the last and the marks."""
+        return {0, self.generations, *(g for g in self.marks if g <= self.generations)}
 
     def check(self) -> None:
         """Raise `ConfigError` or `RegimeError` where settings do not go together; families add their own."""
@@ -88,13 +94,20 @@ class BaseConfig:
 
 @dataclass(frozen=True)
 class Study:
-    """An experiment: a regime, a variant, settings that hold in every profile or in one, and swept arms."""
+    """An experiment: a regime, a variant, settings that hold in every profile or in one, and swept arms.
+
+    Attributes
+    ----------
+    single_chains : int or None
+        How many single chains its record keeps in each arm, where that is not the usual number.
+    """
 
     regime: str
     variant: str | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     by_profile: dict[str, dict[str, Any]] = field(default_factory=dict)
     arms: tuple[dict[str, Any], ...] = ({},)
+    single_chains: int | None = None
 
 
 def arms(points: Sequence[dict[str, Any]] | None = None, **axes: Sequence[Any]) -> tuple[dict[str, Any], ...]:
