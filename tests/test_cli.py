@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from model_collapse.archive import load_record
-from model_collapse.cli import FAMILIES, family, main
+from model_collapse.cli import main
+from model_collapse.families import FAMILIES, family
 
 COMMAND = [sys.executable, "-m", "model_collapse.cli"]
 

@@ -7,7 +7,7 @@
 # Every record has one seed, which no trial run before it had: verdicts rest on runs that were made once, after the last
 # change of any rule that reads them.
 
-from model_collapse.cli import FAMILIES, family
+from model_collapse.families import FAMILIES, family
 
 SEED, PARTS = 2024, 4
 RUNS = [f"data/results/{name}/paper-{study}/manifest.json" for name in FAMILIES for study in family(name).studies]

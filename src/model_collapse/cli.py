@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import json
 import re
 import signal
@@ -19,31 +18,17 @@ import typer
 from . import claims as scorecard
 from .archive import ArchiveError
 from .datasets import DataError
+from .families import family
 from .regimes import RegimeError, make_regime, nearest
 from .runs import ConfigError, Family, results_root
 
-__all__ = ["FAMILIES", "family", "main"]
-
-FAMILIES = {
-    "discrete": "model_collapse.theory.discrete",
-    "gaussian": "model_collapse.theory.gaussian",
-    "gmm": "model_collapse.gmm",
-    "regression": "model_collapse.theory.regression",
-}
-"""Every family that can be run, and its room."""
+__all__ = ["main"]
 
 INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Model Collapse, Replicated: run the loop, judge the claims."
 )
-
-
-def family(name: str) -> Family:
-    """The family of that name; raises `ConfigError`, with the nearest known one, where there is none."""
-    if name not in FAMILIES:
-        raise ConfigError(f"no family {name!r}{nearest(name, FAMILIES)}")
-    return importlib.import_module(FAMILIES[name]).FAMILY
 
 
 @app.command("run")

@@ -105,7 +105,7 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     Raises
     ------
     ArchiveError
-        Where `target` is there already (nothing is ever replaced), or the folder is read-only or full.
+        Where `target` is there already and not empty (nothing is ever replaced), or the folder is read-only or full.
     """
     with one_line(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,9 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
             for path in sorted(aside.rglob("*")):
                 _sync(path)
             if target.exists():
-                raise ArchiveError(f"{target} is already there; refusing to replace it")
+                if not target.is_dir() or any(target.iterdir()):
+                    raise ArchiveError(f"{target} is already there; refusing to replace it")
+                target.rmdir()  # a workflow makes the folders of its outputs before it runs
             aside.rename(target)
             _sync(target.parent)
         finally:

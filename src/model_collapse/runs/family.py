@@ -7,7 +7,7 @@ import dataclasses
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,13 @@ class Family:
         record has those of the first block of every arm at the generations of ``config.kept()``.
     replay : callable or None
         ``replay(config, kept)`` computes metrics again from what was kept, each of shape (kept generations, chains).
+    work : callable or None
+        ``work(config)`` is how much there is to compute in one arm, in units that make its time comparable between
+        settings; without it, chains times fits.
+    pace : float
+        Seconds for one unit of work on one core, for an estimate where no record of the family says better.
+    gpu : tuple of str
+        Profiles that want a GPU.
     """
 
     name: str
@@ -68,6 +75,9 @@ class Family:
     by_variant: dict[str, dict[str, Any]] = field(default_factory=dict)
     keep: Callable[[Generation], dict[str, Any]] | None = None
     replay: Callable[[BaseConfig, dict[str, Any]], dict[str, Any]] | None = None
+    work: Callable[[BaseConfig], float] | None = None
+    pace: float = 1e-6
+    gpu: tuple[str, ...] = ()
 
     def configure(
         self, study: str | None, profile: str, **changes: Any
@@ -183,7 +193,7 @@ class Family:
             raise ConfigError(f"family {self.name!r}, variant {config.variant!r}, takes no data")
         if seed < 0:
             raise ConfigError(f"seed must not be negative, not {seed}")
-        identity = self._identity(config, swept, seed, loaded)
+        identity = self.identity(config, swept, seed, loaded)
         hashed = archive.digest(identity)
         name = name or self._name(study, profile, config, hashed, changes)
         if not re.fullmatch(r"\w[\w.,=-]*", name):
@@ -192,6 +202,11 @@ class Family:
         facts |= {"regime": config.regime, "variant": config.variant, "identity": hashed} | identity
         singles = self.studies[study].single_chains if study else None
         return Plan(name, config, swept, loaded, facts, singles)
+
+    def amount(self, config: BaseConfig, swept: Sequence[dict[str, Any]]) -> float:
+        """Units of work in all arms of a run."""
+        arms = [dataclasses.replace(config, **settings) for settings in swept]
+        return sum(self.work(arm) if self.work else arm.chains * (arm.generations + 1) for arm in arms)
 
     def _target(self, save: Path, plan: Plan) -> Path:
         return save / self.name / plan.name
@@ -207,7 +222,8 @@ class Family:
         if name not in known:
             raise ConfigError(f"family {self.name!r} has no {kind} {name!r}{nearest(name, sorted(known))}")
 
-    def _identity(self, config: BaseConfig, swept: tuple[dict[str, Any], ...], seed: int, data: Any) -> dict[str, Any]:
+    def identity(self, config: BaseConfig, swept: tuple[dict[str, Any], ...], seed: int, data: Any) -> dict[str, Any]:
+        """What makes two runs the same."""
         return {
             "protocol": self.protocol,
             "config": dataclasses.asdict(config),

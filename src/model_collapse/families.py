@@ -1,0 +1,25 @@
+"""Every family that can be run, by name."""
+
+from __future__ import annotations
+
+import importlib
+
+from .regimes import nearest
+from .runs import ConfigError, Family
+
+__all__ = ["FAMILIES", "family"]
+
+FAMILIES = {
+    "discrete": "model_collapse.theory.discrete",
+    "gaussian": "model_collapse.theory.gaussian",
+    "gmm": "model_collapse.gmm",
+    "regression": "model_collapse.theory.regression",
+}
+"""Every family that can be run, and its room."""
+
+
+def family(name: str) -> Family:
+    """The family of that name; raises `ConfigError`, with the nearest known one, where there is none."""
+    if name not in FAMILIES:
+        raise ConfigError(f"no family {name!r}{nearest(name, FAMILIES)}")
+    return importlib.import_module(FAMILIES[name]).FAMILY
