@@ -1,4 +1,4 @@
-"""The command line: ``model-collapse run | claims``."""
+"""The command line: ``model-collapse run | plan | verify | claims``."""
 
 from __future__ import annotations
 
@@ -78,6 +78,60 @@ def run_command(
     typer.echo(f"{name}/{said['run']}: {scale}, {seconds}")
     for line in chosen.report(record) if chosen.report else []:
         typer.echo(line)
+
+
+@app.command("plan")
+def plan_command(
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+    ] = None,
+) -> None:
+    """What the archive lacks: missing and stale runs, most verdicts per hour first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from . import planning
+
+    items = planning.plan(results or results_root())
+    table = Table("run", "state", "verdicts", "hours on one core", "GPU", title="What the archive lacks")
+    for item in items:
+        hours = "unknown" if item.hours is None else f"{item.hours:.2g}"
+        table.add_row(
+            f"{item.family}/{item.study}", item.state, f"{item.verdicts:.2g}", hours, "yes" if item.gpu else ""
+        )
+    Console().print(table if items else "The archive lacks nothing.")
+
+
+@app.command("verify")
+def verify_command(
+    run: Annotated[str | None, typer.Argument(metavar="[FAMILY/RUN]", help="Such as gmm/paper-blob-replace")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every record, and the verdicts")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Also make the first generations anew")] = False,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+    ] = None,
+) -> None:
+    """Whether records are what they say: intact, replayed (measured again), re-run (made anew)."""
+    from . import planning, verification
+
+    root = results or results_root()
+    if everything == (run is not None):
+        raise ConfigError("verify one run, such as gmm/paper-blob-replace, or --all")
+    folders = planning.archived(root) if everything else [root / run]
+    if not folders:
+        raise ArchiveError(f"no records at {root}")
+    bad = []
+    for folder in folders:
+        try:
+            found = verification.verify(folder, full)
+            typer.echo(f"{found.grade:9s} {found.run}" + "".join(f"; {note}" for note in found.notes))
+        except ArchiveError as error:
+            bad.append(str(error))
+            typer.echo(f"{'DAMAGED':9s} {folder.parent.name}/{folder.name}: {error}")
+    if everything and not bad:
+        typer.echo(f"{'intact':9s} verdicts of {verification.check_verdicts(root)} claims")
+    if bad:
+        raise ArchiveError(f"{len(bad)} of {len(folders)} records cannot be trusted: {bad[0]}")
 
 
 @app.command("claims")

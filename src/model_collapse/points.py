@@ -38,9 +38,11 @@ class Points:
         within = picked - np.concatenate([[0], ends])[maker]
         x = np.empty((chains, n, parts[0].x.shape[2]))
         counts = np.zeros((chains, len(parts)), dtype=int)
-        for k, part in enumerate(parts):
-            chain, slot = np.nonzero(maker == k)
-            x[chain, slot] = part.x[chain, within[chain, slot]]
+        order = np.argsort(maker, axis=None, kind="stable")
+        bounds = np.searchsorted(maker.ravel()[order], np.arange(len(parts) + 1))
+        for k in np.flatnonzero(np.diff(bounds)):  # of many parts few are drawn from
+            chain, slot = np.unravel_index(order[bounds[k] : bounds[k + 1]], maker.shape)
+            x[chain, slot] = parts[k].x[chain, within[chain, slot]]
             counts[:, k] = np.bincount(chain, minlength=chains)
         return cls(x), counts
 
