@@ -287,13 +287,13 @@ PROFILES = {
 
 
 def _studies(variant: str) -> dict[str, Study]:
-    sizes = arms(n=[500, 1000, 10_000, 50_000, 200_000])
+    sizes, few = arms(n=[500, 1000, 10_000, 50_000, 200_000]), {"single_chains": 40}
     return {
         f"{variant}-replace": Study("replace", variant),
         f"{variant}-replace-warm": Study("replace", variant, settings={"start": "previous"}),
-        f"{variant}-keep10": Study("keep", variant, settings={"share": 0.1}),
-        f"{variant}-fresh10": Study("fresh", variant, settings={"n_real": 100, "n_synthetic": 900}),
-        f"{variant}-subsample": Study("accumulate_subsample", variant),
+        f"{variant}-keep10": Study("keep", variant, settings={"share": 0.1}, **few),
+        f"{variant}-fresh10": Study("fresh", variant, settings={"n_real": 100, "n_synthetic": 900}, **few),
+        f"{variant}-subsample": Study("accumulate_subsample", variant, **few),
         f"{variant}-accumulate": Study("accumulate", variant, by_profile=_LONG),
         f"{variant}-sizes": Study("replace", variant, by_profile=_SIZES, arms=sizes),
     }
@@ -317,6 +317,7 @@ FAMILY = Family(
     build,
     restore,
     default_variant="blob",
+    chain_metrics=("component_spread", "iterations", "l2_null", "l2_squared", "separation", "weight"),
     load=load,
     report=report,
     data_variant="own",
