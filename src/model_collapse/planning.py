@@ -80,8 +80,9 @@ def staleness(record: Record) -> str:
     if said["study"] not in chosen.studies:
         return "" if said["study"] is None else "study"
     config, arms = chosen.configure(said["study"], said["profile"])
-    today = json.loads(json.dumps(chosen.identity(config, arms, said["seed"], None)))
-    differ = [key for key in ("protocol", "config", "arms") if said[key] != today[key]]
+    today = chosen.identity(config, arms, said["seed"], None)
+    plain = lambda value: json.loads(json.dumps(value))  # noqa: E731 - as a manifest on the disk has it
+    differ = [key for key in ("protocol", "config", "arms") if plain(said[key]) != plain(today[key])]
     if said["data"] is not None and chosen.load:
         at_hand = chosen.load(config, None)
         card = at_hand.card() if at_hand else None
@@ -97,7 +98,9 @@ def _state(root: Path, name: str, study: str, profile: str) -> str:
     if not folder.is_dir():
         return MISSING
     try:
-        differs = staleness(load_record(folder))
+        record = load_record(folder)
+        of_another = record.manifest["profile"] != profile or record.manifest["study"] != study
+        differs = "profile or study" if of_another else staleness(record)
     except ArchiveError:
         return DAMAGED
     return f"stale: {differs} differs" if differs else ""

@@ -158,7 +158,7 @@ def _replayed(record: Record, run: str) -> bool:
 
 
 def _rerun(record: Record, run: str) -> str:
-    """Make the first generations of every arm's first block anew; why that was not possible, where it was not."""
+    """Make the first generations of the first block anew, in the first and the last arm; why not, where it was not."""
     said, chosen = record.manifest, family(record.manifest["family"])
     config, arms = _configured(record)
     data = None
@@ -166,7 +166,8 @@ def _rerun(record: Record, run: str) -> str:
         data = chosen.load(config, None) if config.variant != chosen.data_variant else None
         if data is None or data.card() != said["data"]:
             return f"its data, {said['data']['name']}, are not at hand"
-    for number, (arm, settings) in enumerate(arms.items()):
+    numbered = list(enumerate(arms.items()))
+    for number, (arm, settings) in dict([numbered[0], numbered[-1]]).items():
         to = min(RERUN_TO, config.generations)
         short = dataclasses.replace(config, **settings, generations=to)
         chains, seed = min(config.block, config.chains), (said["seed"], number, 0)

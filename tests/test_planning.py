@@ -1,0 +1,76 @@
+"""The plan names what the archive lacks, and puts first what decides most claims per hour."""
+
+import pytest
+
+from model_collapse import planning
+from model_collapse.archive import load_record, save_record
+from model_collapse.claims import CLAIMS
+from model_collapse.cli import main
+from model_collapse.families import FAMILIES, family
+from model_collapse.theory import gaussian, regression
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "results"
+
+
+def find(items, family, study):
+    return next((item for item in items if (item.family, item.study) == (family, study)), None)
+
+
+def test_an_empty_archive_lacks_everything(home):
+    items = planning.plan(home)
+    assert {(i.family, i.study) for i in items} >= {(n, s) for n in FAMILIES for s in family(n).studies}
+    assert sum(item.verdicts for item in items) == pytest.approx(len([c for c in CLAIMS if c.needs]))
+    rates = [item.verdicts_per_hour for item in items]
+    assert rates == sorted(rates, reverse=True) and rates[0] > 0
+
+
+def test_what_no_code_can_make_is_said_to_be_so_and_has_no_estimate(home):
+    items = planning.plan(home)
+    unbuilt = [item for item in items if item.state == planning.NOT_BUILT]
+    assert {item.family for item in unbuilt} >= {"llm", "gan", "vae"} - FAMILIES.keys()
+    assert all(item.hours is None for item in unbuilt)
+    assert all(item.hours > 0 for item in items if item.state == planning.MISSING)
+
+
+def test_a_record_that_is_there_is_not_planned_and_a_stale_or_damaged_one_is(home):
+    small = {"chains": 4, "block": 4, "generations": 3}
+    made = regression.run("augment", "smoke", save=home, name="paper-augment", progress=False)
+    assert find(planning.plan(home, profile="smoke"), "regression", "augment").state == "missing"
+    assert find(planning.plan(home), "regression", "augment").state == "stale: profile or study differs"
+    regression.run("augment", "smoke", save=home, progress=False)
+    assert find(planning.plan(home, profile="smoke"), "regression", "augment") is None
+    assert gaussian.run("keep10", "smoke", save=home, name="smoke-keep10", progress=False, **small)
+    assert find(planning.plan(home, profile="smoke"), "gaussian", "keep10").state == "stale: config differs"
+    (made.path.with_name("smoke-augment") / "metrics.parquet").write_bytes(b"")
+    assert find(planning.plan(home, profile="smoke"), "regression", "augment").state == "damaged"
+
+
+def test_a_higher_protocol_makes_stale(home):
+    record = regression.run("augment", "smoke", save=home, progress=False)
+    assert planning.staleness(record) == ""
+    manifest = {k: v for k, v in record.manifest.items() if k not in ("files", "digest", "schema")}
+    older = save_record(home / "old", type(record)(manifest | {"protocol": 0}, record.metrics, record.statistics))
+    assert planning.staleness(load_record(older.path)) == "protocol"
+
+
+def test_an_estimate_comes_from_the_family_s_records_where_there_are_any(home):
+    before = find(planning.plan(home), "gaussian", "replace").hours
+    record = gaussian.run("keep10", "smoke", save=home, progress=False)
+    manifest = {k: v for k, v in record.manifest.items() if k not in ("files", "digest", "schema")}
+    manifest["seconds"] = {"total": 3600 * 40 * 13}  # an hour for every chain and fit
+    save_record(home / "gaussian" / "slow", type(record)(manifest, record.metrics, record.statistics))
+    chosen = family("gaussian")
+    there = find(planning.plan(home), "gaussian", "replace").hours
+    assert there > 1e3 * before
+    assert there <= chosen.amount(*chosen.configure("replace", "paper"))
+
+
+def test_the_command(home, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["model-collapse", "plan", "--results", str(home)])
+    main()
+    out = capsys.readouterr().out
+    assert "What the archive lacks" in out and "hours on one core" in out and "not built yet" in out

@@ -1,0 +1,135 @@
+"""A record that was tampered with is named, whatever was changed and however well its checksums were mended."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from model_collapse import gmm
+from model_collapse.archive import ArchiveError, load_record, save_record
+from model_collapse.cli import main
+from model_collapse.theory import discrete, gaussian
+from model_collapse.verification import check_verdicts, verify
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MODEL_COLLAPSE_RESULTS", str(tmp_path / "results"))
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def mixture(home):
+    return gmm.run("blob-replace", "smoke", save=home, progress=False).path
+
+
+@pytest.fixture
+def normal(home):
+    return gaussian.run("bias", "smoke", save=home, progress=False).path
+
+
+def forged(folder, **changes):
+    """The record with changed parts and fresh checksums, as someone who knows the format would leave it."""
+    record = load_record(folder)
+    arrays = changes.pop("arrays", None) or {
+        name.split("/")[1][:-4]: record.samples(name.split("/")[1][:-4])
+        for name in record.manifest["files"]
+        if name.startswith("samples/")
+    }
+    manifest = {k: v for k, v in record.manifest.items() if k not in ("files", "digest", "schema")}
+    manifest |= changes.pop("manifest", {})
+    target = folder.with_name(f"{folder.name}-forged")
+    return save_record(target, dataclasses.replace(record, manifest=manifest, arrays=arrays, **changes)).path
+
+
+def test_grades(mixture, normal):
+    assert verify(normal).grade == "intact"
+    assert verify(mixture).grade == "replayed"
+    assert verify(normal, full=True).grade == verify(mixture, full=True).grade == "re-run"
+
+
+def test_a_run_on_a_persons_own_data_is_replayed_and_says_why_not_more(home, tmp_path):
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).standard_normal((100, 3)))
+    folder = gmm.run(None, "smoke", data=tmp_path / "mine.npy", save=home, progress=False).path
+    found = verify(folder, full=True)
+    assert (found.grade, found.notes) == ("replayed", ["its data, mine.npy, are not at hand"])
+
+
+def test_a_forged_value_of_one_chain_is_found_by_the_statistics(mixture):
+    metrics = load_record(mixture).metrics
+    wrong = metrics["value"].mask((metrics["metric"] == "weight") & (metrics["generation"] == 2), 0.4)
+    with pytest.raises(ArchiveError, match="the mean of 'weight' is not that of its chains"):
+        verify(forged(mixture, metrics=metrics.assign(value=wrong)))
+
+
+def test_forged_parameters_are_found_by_measuring_again(mixture):
+    kept = load_record(mixture).samples("kept")
+    with pytest.raises(ArchiveError, match="'component_spread' measured again differs from the record"):
+        verify(forged(mixture, arrays={"kept": kept | {"covariances": kept["covariances"] * 1.02}}))
+
+
+def test_values_that_agree_with_each_other_but_not_with_the_loop_are_found_by_running_again(normal):
+    record = load_record(normal)
+    metrics = record.metrics.assign(value=record.metrics["value"] * 1.001)
+    columns = [name for name in record.statistics.columns if name == "mean" or name.startswith("q")]
+    statistics = record.statistics.copy()
+    statistics[columns] *= np.float32(1.001)
+    folder = forged(normal, metrics=metrics, statistics=statistics)
+    assert verify(folder).grade == "intact"
+    with pytest.raises(ArchiveError, match="run again differs from the record"):
+        verify(folder, full=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s[s["generation"] != 3], "lacks generations"),
+        (lambda s: s.assign(count=7), "counts other chains"),
+        (lambda s: s.assign(mean=np.float32(np.nan)), "a value is not finite"),
+        (lambda s: s[s["arm"] == s["arm"].iloc[0]], "other arms than the manifest"),
+    ],
+)
+def test_a_table_that_is_not_whole(normal, change, message):
+    with pytest.raises(ArchiveError, match=message):
+        verify(forged(normal, statistics=change(load_record(normal).statistics)))
+
+
+def test_a_stale_record_is_intact_and_says_so(normal):
+    found = verify(forged(normal, manifest={"protocol": 0}), full=True)
+    assert found.grade == "intact" and "stale (protocol differs)" in found.notes[0]
+
+
+def test_verdicts_are_held_against_the_archived_ones(home, capsys, monkeypatch):
+    discrete.run("absorption", "smoke", save=home, name="paper-absorption", progress=False)
+    with pytest.raises(ArchiveError, match="no archived verdicts at .*scorecard.json"):
+        check_verdicts(home)
+
+    def said(*words: str) -> str:
+        monkeypatch.setattr("sys.argv", ["model-collapse", *words])
+        main()
+        return capsys.readouterr().out
+
+    (home / "scorecard.json").write_text(said("claims", "--json"))
+    assert check_verdicts(home) > 40
+    rows = json.loads((home / "scorecard.json").read_text())
+    row = next(row for row in rows if row["id"] == "T1")
+    row["verdict"] = "replicated" if row["verdict"] != "replicated" else "not replicated"
+    (home / "scorecard.json").write_text(json.dumps(rows))
+    with pytest.raises(ArchiveError, match="claim T1: verdict is"):
+        check_verdicts(home)
+    with pytest.raises(SystemExit, match="claim T1"):
+        said("verify", "--all")
+
+
+def test_the_command_names_what_cannot_be_trusted(home, mixture, normal, capsys, monkeypatch):
+    (normal / "summary.parquet").write_bytes(b"")
+    monkeypatch.setattr("sys.argv", ["model-collapse", "verify", "--all"])
+    with pytest.raises(SystemExit, match="1 of 2 records cannot be trusted"):
+        main()
+    out = capsys.readouterr().out
+    assert "DAMAGED   gaussian/smoke-bias" in out and "replayed  gmm/smoke-blob-replace" in out
+    monkeypatch.setattr("sys.argv", ["model-collapse", "verify"])
+    with pytest.raises(SystemExit, match="verify one run, such as gmm/paper-blob-replace, or --all"):
+        main()
