@@ -19,6 +19,7 @@ import yaml
 from conftest import ROOT, missing, notebook
 
 from model_collapse.book import pages, running
+from model_collapse.claims import CLAIMS
 
 CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
@@ -243,46 +244,52 @@ _LOOK = """async () => {
 
 
 @pytest.fixture(scope="session")
-def visits(book: Path) -> dict[str, dict]:
-    """What every page of the book shows on a narrow screen: page → findings."""
+def browser():
     if not Path(CHROMIUM).is_file():
         missing(f"no browser: {CHROMIUM} is missing (apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def visits(book: Path, browser) -> dict[str, dict]:
+    """What every page of the book shows on a narrow screen: page → findings."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=book))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{server.server_port}/"
     names = sorted(path.relative_to(book).as_posix() for path in book.rglob("*.html") if "_static" not in path.parts)
     found: dict[str, dict] = {}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        context = browser.new_context(viewport={"width": 360, "height": 800})
-        page = context.new_page()
-        errors: list[str] = []
-        foreign: list[str] = []
+    context = browser.new_context(viewport={"width": 360, "height": 800})
+    page = context.new_page()
+    errors: list[str] = []
+    foreign: list[str] = []
 
-        def only_the_book(route) -> None:
-            if route.request.url.startswith((base, "data:", "blob:")):
-                route.continue_()
-            else:
-                foreign.append(route.request.url)
-                route.abort()
+    def only_the_book(route) -> None:
+        if route.request.url.startswith((base, "data:", "blob:")):
+            route.continue_()
+        else:
+            foreign.append(route.request.url)
+            route.abort()
 
-        context.route("**/*", only_the_book)
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("requestfailed", lambda request: errors.append(f"{request.failure}: {request.url}"))
-        page.on("response", lambda reply: errors.append(f"{reply.status}: {reply.url}") if not reply.ok else None)
-        for name in names:
-            page.goto(base + name, wait_until="load")
-            if name == "index.html":
-                page.wait_for_url(re.compile("chapters/index.html$"))
-                page.wait_for_load_state("load")
-            seen = [error for error in errors if "ERR_ABORTED" not in error]  # the page was left before an icon came
-            found[name] = page.evaluate(_LOOK) | {"errors": seen, "foreign": foreign.copy()}
-            errors.clear()
-            foreign.clear()
-        browser.close()
+    context.route("**/*", only_the_book)
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("requestfailed", lambda request: errors.append(f"{request.failure}: {request.url}"))
+    page.on("response", lambda reply: errors.append(f"{reply.status}: {reply.url}") if not reply.ok else None)
+    for name in names:
+        page.goto(base + name, wait_until="load")
+        if name == "index.html":
+            page.wait_for_url(re.compile("chapters/index.html$"))
+            page.wait_for_load_state("load")
+        seen = [error for error in errors if "ERR_ABORTED" not in error]  # the page was left before an icon came
+        found[name] = page.evaluate(_LOOK) | {"errors": seen, "foreign": foreign.copy()}
+        errors.clear()
+        foreign.clear()
+    context.close()
     server.shutdown()
     server.server_close()
     return found
@@ -319,3 +326,77 @@ def test_every_figure_says_what_it_shows(visits: dict[str, dict]) -> None:
         assert all(len(alt.split()) >= 3 for alt in texts), f"{name} has a figure without alternative text: {texts}"
         assert len(set(texts)) == len(texts), f"{name} has two figures with one alternative text: {texts}"
         assert all(width > 0 for _, width in seen["images"]), f"{name} has a figure that does not load"
+
+
+# What one can do on a page, with the network off ------------------------------------------------------------------
+
+
+@pytest.fixture
+def offline(book: Path, browser):
+    """Open a page of the book from the disk, in a browser that is offline; options as of a browser context."""
+    contexts = []
+
+    def visit(page: str, **options):
+        contexts.append(browser.new_context(offline=True, **options))
+        opened = contexts[-1].new_page()
+        opened.goto((book / page).as_uri(), wait_until="load")
+        return opened
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+def test_the_animation_plays_and_pauses(offline) -> None:
+    page = offline("chapters/gmm.html")
+    box = page.locator(".animation").first
+    frame, button, label = box.locator(".frame"), box.get_by_role("button"), box.locator("output")
+    begin = frame.screenshot()
+    assert label.inner_text() == "generation 0" and button.inner_text() == "Play"
+    button.click()
+    page.wait_for_function("document.querySelector('.animation input').value > 3")
+    assert button.inner_text() == "Pause"
+    button.click()
+    assert button.inner_text() == "Play"
+    paused = label.inner_text()
+    page.wait_for_timeout(500)
+    assert label.inner_text() == paused != "generation 0" and frame.screenshot() != begin
+
+
+def test_the_animation_answers_the_keyboard(offline) -> None:
+    page = offline("chapters/gmm.html")
+    box = page.locator(".animation").first
+    slider = box.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert box.locator("output").inner_text() == "generation 1"
+    page.keyboard.press("End")
+    assert box.locator("output").inner_text() == slider.get_attribute("aria-valuetext") == "generation 2,050"
+    box.get_by_role("button").focus()
+    page.keyboard.press("Enter")  # at the end, play begins again
+    page.wait_for_function("document.querySelector('.animation output').textContent.length < 14")
+    last = page.evaluate("document.querySelector('.animation .frame').style.backgroundPosition")
+    assert last and last != "100% 100%"
+
+
+def test_who_prefers_less_motion_steps(offline) -> None:
+    page = offline("chapters/gmm.html", reduced_motion="reduce")
+    box = page.locator(".animation").first
+    assert box.get_by_role("button").inner_text() == "Step"
+    box.get_by_role("button").click()
+    page.wait_for_timeout(600)
+    assert box.locator("output").inner_text() == "generation 1" and box.get_by_role("button").inner_text() == "Step"
+
+
+def test_the_scorecard_shows_every_claim_and_leads_to_its_figure(offline, book: Path) -> None:
+    page = offline("chapters/scorecard.html", viewport={"width": 1200, "height": 900})
+    rows = page.locator("table.verdicts tbody tr")
+    assert [row.split()[0] for row in rows.locator("td:first-child").all_inner_texts()] == [c.id for c in CLAIMS]
+    row = rows.filter(has=page.get_by_role("link", name="G2", exact=True))
+    assert "0.90 to 0.010" in row.inner_text() and "chains" in row.inner_text()
+    row.locator("summary").click()
+    assert "Median component spread" in row.locator("details").inner_text()
+    with page.expect_navigation():
+        row.get_by_role("link", name="G2", exact=True).click()
+    name, _, anchor = page.url.rpartition("/")[2].partition("#")
+    assert name == "gmm.html" and page.locator(f"[id='{anchor}']").count() == 1

@@ -77,6 +77,11 @@ def test_a_run_leaves_a_record_and_a_line(homes, capsys):
         (["gaussian", "--set", "marks=-5"], "marks are generations and must not be negative"),
         (["regression", "--regime", "fresh(2,2)"], "every pool needs d + 2 = 12 points, not 4"),
         (["discrete", "--data", "nowhere.txt"], "nowhere.txt: No such file or directory"),
+        (["gmm", "--data", "nowhere.csv"], "nowhere.csv: No such file or directory"),
+        (["gmm", "--variant", "own"], "variant 'own' needs your points: --data points.csv (or .npy, .npz)"),
+        (["gmm", "--set", "components=101"], "n must be at least 10 per component, 1010 in all, not 1000"),
+        (["gaussian", "--shard", "3/2"], "--shard '3/2': write K/N, such as 1/4, with K from 1 to N"),
+        (["gaussian", "--shard", "half"], "--shard 'half': write K/N"),
         (
             ["discrete", "--profile", "smoke", "--regime", "fresh(10,10)"],
             "set a share of the text aside with --set reserve=0.5",

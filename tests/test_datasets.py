@@ -1,5 +1,11 @@
 """Data that ship with the dependencies, and their cards."""
 
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
 from model_collapse import datasets
 
 
@@ -22,3 +28,79 @@ def test_a_byte_order_mark_is_no_word(tmp_path):
     path = tmp_path / "bom.txt"
     path.write_bytes("\ufeffword".encode())
     assert datasets.word_counts(datasets.read_text(path).text) == {"word": 1}
+
+
+def points_file(folder, name: str, content) -> Path:
+    path = folder / name
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, str):
+        path.write_text(content, encoding="utf-8")
+    elif isinstance(content, dict):
+        np.savez(path, **content)
+    else:
+        np.save(path, content)
+    return path
+
+
+X = np.arange(12.0).reshape(6, 2) ** 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "x,y\n" + "\n".join(f"{a},{b}" for a, b in X)),
+        ("b.csv", "\n".join(f"{a};{b}" for a, b in X) + "\n\n"),
+        ("c.csv", "\ufeff" + "\n".join(f"{a} {b}" for a, b in X)),
+        ("d.csv", "\n".join(f"{a}, {b}" for a, b in X)),
+        ("e.npy", X),
+        ("f.npy", X.astype(int)),
+        ("g.npz", {"points": X, "others": np.ones((3, 3))}),
+        ("h.npz", {"labels": np.arange(6), "coordinates": X}),
+    ],
+)
+def test_points_are_read_from_every_kind_of_file(tmp_path, name, content):
+    found = datasets.read_points(points_file(tmp_path, name, content))
+    assert (found.x == X).all()
+    assert found.card() == datasets.PointSet(name, X).card() and str(tmp_path) not in str(found.card())
+
+
+def test_one_coordinate_is_enough(tmp_path):
+    assert datasets.read_points(points_file(tmp_path, "a.csv", "height\n1.5\n2\n")).x.tolist() == [[1.5], [2.0]]
+
+
+BAD_POINTS = {
+    "a.csv: line 3, column 2: 'two' is not a number": ("a.csv", "x,y\n1,2\n3,two\n"),
+    "a.csv: line 2, column 2: '' is not a number": ("a.csv", "1,2\n3,\n"),
+    "a.csv: line 3 has 1 values, line 1 has 2": ("a.csv", "1,2\n3,4\n5\n"),
+    "a.csv: point 2, coordinate 1 is nan": ("a.csv", "1,2\nnan,4\n"),
+    "b.npy: point 1, coordinate 2 is inf": ("b.npy", np.array([[0, np.inf], [1, 2]])),
+    "a.csv holds no points": ("a.csv", "x,y\n"),
+    "a.csv is not UTF-8": ("a.csv", "x;y\n1;2\n".encode("utf-16")),
+    "b.npy: shape (6,) is not (points, dimensions) with 1 to 10": ("b.npy", X[:, 0]),
+    "b.npy: shape (2, 2, 2) is not": ("b.npy", np.zeros((2, 2, 2))),
+    "b.npy: shape (3, 11) is not": ("b.npy", np.zeros((3, 11))),
+    "b.npy: values of type <U1 are no real numbers": ("b.npy", np.array([["a", "b"]])),
+    "b.npy: values of type complex128 are no real numbers": ("b.npy", X * 1j),
+    "b.npy: coordinate 2 is the same in every point": ("b.npy", np.column_stack([np.arange(4), np.ones(4)])),
+    "b.npy cannot be read as .npy": ("b.npy", b"no array"),
+    "c.npz cannot be read as .npz": ("c.npz", b"PK\x03\x04 cut off"),
+    "c.npz holds a, b: name the array of points 'points'": ("c.npz", {"a": X, "b": X}),
+    "d.txt: points come as .csv, .npy or .npz, not as .txt": ("d.txt", "1,2\n"),
+}
+
+
+@pytest.mark.parametrize("message", BAD_POINTS)
+def test_points_that_cannot_be_used_are_named_in_one_line(tmp_path, message):
+    path = points_file(tmp_path, *BAD_POINTS[message])
+    with pytest.raises(datasets.DataError, match=re.escape(message)) as error:
+        datasets.read_points(path)
+    assert "\n" not in str(error.value) and str(tmp_path) not in str(error.value)
+
+
+def test_points_that_are_not_there_and_pickles(tmp_path):
+    with pytest.raises(datasets.DataError, match=r"a\.csv: No such file"):
+        datasets.read_points(tmp_path / "a.csv")
+    np.save(tmp_path / "b.npy", np.array([[{}]], dtype=object), allow_pickle=True)
+    with pytest.raises(datasets.DataError, match=r"b\.npy cannot be read as \.npy: Object arrays cannot be loaded"):
+        datasets.read_points(tmp_path / "b.npy")

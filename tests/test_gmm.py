@@ -213,3 +213,84 @@ def test_em_that_does_not_converge_goes_on_and_the_report_says_so():
     record = gmm.run("blob-replace", "smoke", max_iter=2, progress=False)
     assert "EM did not converge in 30 of the measured fits: raise max_iter or tol" in gmm.FAMILY.report(record)
     assert not any("converge" in line for line in gmm.FAMILY.report(gmm.run("two-replace", "smoke", progress=False)))
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Three clusters in three dimensions, 150 points, in a file."""
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((150, 3)) + np.repeat([[0, 0, 0], [8, 0, 0], [0, 8, 0]], 50, axis=0)
+    np.save(tmp_path / "mine.npy", x)
+    return tmp_path / "mine.npy"
+
+
+def test_own_points_are_the_human_data_of_every_chain(mine):
+    record = gmm.run(None, "smoke", data=mine, components=3, progress=False)
+    assert record.manifest["variant"] == "own" and record.manifest["data"]["points"] == 150
+    assert record.at("component_spread", 0)["sd"] < 0.2 and record.at("separation", 0)["mean"] == pytest.approx(
+        11.3, abs=1
+    )
+    assert not {"l2_truth", "l2_null"} & set(record.statistics["metric"])
+    assert gmm.FAMILY.report(record)[-1] == "left out, because the true distribution is not known: l2_truth, l2_null"
+    by_study = gmm.run("blob-keep10", "smoke", data=mine, progress=False)
+    assert by_study.manifest["regime"] == "keep" and by_study.manifest["variant"] == "own"
+
+
+def test_fewer_own_points_set_the_rest_aside(mine):
+    fresh = {"regime": "fresh", "n": 50, "n_real": 20, "n_synthetic": 30}
+    assert gmm.run(None, "smoke", data=mine, progress=False, **fresh).generations[-1] == 4
+    with pytest.raises(
+        ValueError, match="5 generations of 20 fresh points need 100 set aside, not 90: lower n, or take fewer"
+    ):
+        gmm.run(None, "smoke", data=mine, progress=False, generations=5, **fresh | {"n": 60})
+    with pytest.raises(ValueError, match="set some aside by taking fewer, such as --set n=75"):
+        gmm.run(None, "smoke", data=mine, progress=False, **fresh | {"n": 0})
+
+
+BAD_OWN = {
+    "mine.npy has 150 points: too few for 16 components of 10 each": {"components": 16},
+    "n = 151 is more than the 150 points of mine.npy": {"n": 151},
+    "n must be at least 10 per component, 20 in all, not 19": {"n": 19},
+    "variant 'own' needs your points: --data points.csv": {"data": None, "variant": "own"},
+    "solver scikit-learn starts with kmeans only": {"solver": "scikit-learn", "start": "previous"},
+}
+
+
+@pytest.mark.parametrize("message", BAD_OWN)
+def test_own_points_that_do_not_suffice(mine, message):
+    with pytest.raises(ValueError, match=message):
+        gmm.run(None, "smoke", progress=False, **{"data": mine} | BAD_OWN[message])
+
+
+def test_a_mixture_that_degenerates_is_named_and_nothing_is_lost(mine, tmp_path):
+    """Without regularisation a component can shrink to one point: one line; the finished record and the state stay."""
+    scale = {"components": 3, "n": 150, "chains": 40, "block": 40, "generations": 60, "progress": False}
+    kept = gmm.run(None, "smoke", data=mine, save=tmp_path / "results", name="kept", **scale)
+    with pytest.raises(
+        ValueError, match=r"^generation \d+, \d+ of 40 chains: a component shrank to a point or a line; raise"
+    ):
+        gmm.run(None, "smoke", data=mine, save=tmp_path / "results", reg_covar=0.0, checkpoint=0, **scale)
+    assert load_record("gmm", "kept", tmp_path / "results").manifest["digest"] == kept.manifest["digest"]
+    assert [path.name for path in (tmp_path / "results/gmm").iterdir()] == ["kept"]
+    assert list(tmp_path.glob("cache/runs/gmm/*/*/history-*.npz"))
+
+
+def test_a_component_of_one_point_is_reported():
+    scale = {"chains": 40, "block": 40, "generations": 60, "n": 40, "components": 4, "start": "previous"}
+    record = gmm.run("blob-replace", "smoke", progress=False, **scale)
+    assert (record.chains("weight").to_numpy() * 40 < 1.5).any()
+    assert any("a component came down to a single point in" in line for line in gmm.FAMILY.report(record))
+
+
+@pytest.mark.parametrize("study", ["blob-replace", "two-accumulate", "blob-scikit-learn"])
+def test_what_a_record_keeps_measures_the_same_again(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    record = gmm.run(study, "smoke", save=tmp_path, marks=(2,), progress=False)
+    kept = load_record("gmm", f"smoke-{study}-{record.manifest['run'].rsplit('-', 1)[1]}", tmp_path).samples("kept")
+    assert kept["generation"].tolist() == [0, 2, 4] and kept["points"].shape[:2] == (3, 3)
+    again = gmm.FAMILY.replay(gmm.FAMILY.configure(study, "smoke")[0], kept)
+    for metric in again.keys() & set(record.metrics["metric"]):
+        assert again[metric] == pytest.approx(
+            record.chains(metric).loc[[0, 2, 4]].to_numpy()[:, :3], rel=1e-5, abs=1e-9
+        )

@@ -114,10 +114,9 @@ def read_points(path: Path) -> PointSet:
         raise DataError(f"{path.name}: shape {x.shape} is not (points, dimensions) with 1 to {MOST_DIMENSIONS} of them")
     if len(x) == 0:
         raise DataError(f"{path.name} holds no points")
-    try:
-        x = np.ascontiguousarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"{path.name}: values of type {x.dtype} are no real numbers") from None
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{path.name}: values of type {x.dtype} are no real numbers")
+    x = np.ascontiguousarray(x, dtype=np.float64)
     if not np.isfinite(x).all():
         row, column = np.argwhere(~np.isfinite(x))[0]
         raise DataError(f"{path.name}: point {row + 1}, coordinate {column + 1} is {x[row, column]}")

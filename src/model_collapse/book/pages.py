@@ -84,8 +84,8 @@ def covers(entry: str, module: str) -> bool:
 def inputs(name: str, root: Path = Path(".")) -> list[str]:
     """Files that a chapter depends on, beside its notebook: its modules, its records, the citations and the lock.
 
-    ``chapters/imports.yml`` says which: for each chapter the modules that its kernel imports, and the folders of
-    ``data/results`` that it reads (its own name unless said otherwise).
+    ``chapters/imports.yml`` says which: for each chapter the modules that its kernel imports, the folders of
+    ``data/results`` that it reads (its own name unless said otherwise), and other files, by pattern.
     """
     row = (yaml.safe_load((root / "chapters/imports.yml").read_text(encoding="utf-8")) or {}).get(name)
     if not row or "modules" not in row:
@@ -93,6 +93,7 @@ def inputs(name: str, root: Path = Path(".")) -> list[str]:
     files = [path for entry in row["modules"] for path in _module_files(entry, root)]
     for family in row.get("records", [name]):
         files += sorted(path for path in (root / "data/results" / family).rglob("*") if path.is_file())
+    files += [path for pattern in row.get("files", []) for path in sorted(root.glob(pattern))]
     files += [root / "requirements.lock", root / "data/citations.csv"]
     return [path.as_posix() for path in files if path.exists()]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 from IPython.display import HTML
@@ -22,7 +23,7 @@ from ..archive import Record
 from ..figures import caption
 from ..runs import results_root
 
-__all__ = ["comparison", "judge", "say", "show", "verdict_table"]
+__all__ = ["comparison", "html_table", "judge", "say", "show", "verdict_mark", "verdict_table"]
 
 MARKS = {
     claims.REPLICATED: "yes",
@@ -43,9 +44,10 @@ def say(name: str, value: object, pattern: str = "{}") -> None:
     glue(name, pattern.format(value), display=False)
 
 
-def judge() -> dict[str, dict]:
+def judge(results: str | Path | None = None) -> dict[str, dict]:
     """Every claim's row, computed now from the records; glues ``verdict_<id>`` and ``measured_<id>`` for each."""
-    rows = {row["id"]: row for row in claims.as_rows(claims.scorecard(claims.find_records(results_root())))}
+    find = claims.find_records(Path(results or results_root()))
+    rows = {row["id"]: row for row in claims.as_rows(claims.scorecard(find))}
     for name, row in rows.items():
         glue(f"verdict_{name}", row["verdict"], display=False)
         glue(f"measured_{name}", row["measured"] or "nothing yet", display=False)
@@ -54,28 +56,33 @@ def judge() -> dict[str, dict]:
 
 def verdict_table(rows: Mapping[str, dict], ids: Sequence[str]) -> HTML:
     """Claims with what the source says, what was measured and the verdict, one row a claim."""
-    return _table(
+    return html_table(
         ["", "verdict", "claim", "the source", "here", "chains"], [_row(rows[name]) for name in ids], "verdicts"
     )
 
 
 def comparison(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
     """A plain table: paper, released code, ours."""
-    return _table(header, [[html.escape(str(cell)) for cell in row] for row in rows], "comparison")
+    return html_table(header, [[html.escape(str(cell)) for cell in row] for row in rows], "comparison")
+
+
+def verdict_mark(row: dict) -> str:
+    """A verdict as a coloured word; the reason shows when one points at it."""
+    mark = MARKS.get(row["verdict"], "open")
+    reason, word = html.escape(row["reason"]), html.escape(row["verdict"])
+    return f'<span class="verdict verdict-{mark}" title="{reason}">{word}</span>'
 
 
 def _row(row: dict) -> list[str]:
-    mark = MARKS.get(row["verdict"], "open")
-    reason, word = html.escape(row["reason"]), html.escape(row["verdict"])
-    verdict = f'<span class="verdict verdict-{mark}" title="{reason}">{word}</span>'
     source = row["paper"]
     if row["source_check"]:  # a popular account: what the literature says of it stands beside it
         source = f"popular accounts: {source}. In the literature: {row['source_check']}"
     cells = [row["statement"], source, row["measured"], f"{row['chains']:,}" if row["chains"] else "–"]
-    return [html.escape(row["id"]), verdict, *map(html.escape, cells)]
+    return [html.escape(row["id"]), verdict_mark(row), *map(html.escape, cells)]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> HTML:
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> HTML:
+    """A table whose cells are HTML; on a narrow screen each row of kind "verdicts" becomes a small card."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     labels = [f' data-label="{html.escape(cell)}"' if cell and cell != "verdict" else "" for cell in header]
     body = "".join(

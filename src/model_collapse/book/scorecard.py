@@ -1,0 +1,80 @@
+"""The scorecard as a page: every claim with what was measured, how sure that is, and where to see it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from IPython.display import HTML
+
+from ..claims import CLAIMS, NO_VERDICT, NOT_REPLICATED, NOT_TESTABLE, NOT_YET, PARTLY, REPLICATED, SOURCE_ONLY
+from .pages import notebooks
+from .showing import comparison, html_table, verdict_mark
+
+__all__ = ["counts_table", "places", "scorecard_table"]
+
+VERDICTS = (REPLICATED, PARTLY, NOT_REPLICATED, NOT_YET, NO_VERDICT, NOT_TESTABLE, SOURCE_ONLY)
+_FIGURE = re.compile(r':name:\s*"?(fig-[\w-]+)')
+_VERDICT = re.compile(r"\{glue:text\}`verdict_([\w.-]+)`")
+
+
+def places(root: Path = Path(".")) -> dict[str, str]:
+    """Where each claim is shown: the nearest figure above its verdict in a chapter, as a link, by claim."""
+    found: dict[str, str] = {}
+    for name in notebooks(root):
+        page = f"{name}.html"
+        figure = ""
+        for cell in json.loads((root / f"chapters/{name}.ipynb").read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] != "markdown":
+                continue
+            for line in cell["source"]:
+                if match := _FIGURE.search(line):
+                    figure = f"#{match[1]}"
+                for claim in _VERDICT.findall(line):
+                    found.setdefault(claim, page + figure)
+    return found
+
+
+def counts_table(rows: Mapping[str, dict]) -> HTML:
+    """How many claims of each source reached each verdict; rows that sum up others are left out."""
+    counted = [(claim.group, rows[claim.id]["verdict"]) for claim in CLAIMS if not claim.children]
+    labels = dict.fromkeys(verdict for _, verdict in counted if verdict not in VERDICTS)
+    verdicts = [verdict for verdict in (*VERDICTS, *labels) if any(verdict == found for _, found in counted)]
+    lines = [
+        [group, *(counted.count((group, verdict)) or "–" for verdict in verdicts)]
+        for group in dict.fromkeys(group for group, _ in counted)
+    ]
+    lines.append(["all", *([verdict for _, verdict in counted].count(verdict) for verdict in verdicts)])
+    return comparison(["", *verdicts], lines)
+
+
+def scorecard_table(rows: Mapping[str, dict], groups: Sequence[str], links: Mapping[str, str]) -> HTML:
+    """The claims of some groups: source and its number, measured value, interval, chains, profile and verdict."""
+    lines = [_row(rows[claim.id], links) for claim in CLAIMS if claim.group in groups]
+    return html_table(["", "verdict", "claim", "the source", "here"], lines, "verdicts")
+
+
+def _row(row: dict, links: Mapping[str, str]) -> list[str]:
+    name = html.escape(row["id"])
+    linked = f'<a href="{html.escape(links[row["id"]])}" title="the figure">{name}</a>' if row["id"] in links else name
+    claim = f"{html.escape(row['statement'])}<small>{html.escape(row['source'])}</small>"
+    source = html.escape(row["paper"])
+    if row["source_check"]:
+        source += f"<small>In the literature: {html.escape(row['source_check'])}</small>"
+    return [linked, verdict_mark(row), claim, source, _here(row)]
+
+
+def _here(row: dict) -> str:
+    facts = []
+    if row["interval"]:
+        facts.append("95 %: {:.3g} to {:.3g}".format(*row["interval"]))
+    if row["chains"]:
+        facts.append(f"{row['chains']:,} chains, profile {row['profile']}")
+    if row["rule_changed"]:
+        facts.append("the rule was changed or written after the run")
+    measured = html.escape(row["measured"] or "–")
+    small = f"<small>{html.escape('; '.join(facts))}</small>" if facts else ""
+    return f"{measured}{small}<details><summary>how</summary>{html.escape(row['reason'])}</details>"
