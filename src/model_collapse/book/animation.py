@@ -12,7 +12,6 @@ import json
 import math
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 from IPython.display import HTML
 from matplotlib.figure import Figure
 from PIL import Image
@@ -61,7 +60,7 @@ def animation(frames: Sequence[Figure], labels: Sequence[str], alt: str, columns
     Parameters
     ----------
     frames : sequence of matplotlib.figure.Figure
-        All of one size; they are closed.
+        All of one size; best made without pyplot, which keeps every figure until it is closed.
     labels : sequence of str
         What is written beside the slider for each frame.
     alt : str
@@ -92,7 +91,6 @@ def animation(frames: Sequence[Figure], labels: Sequence[str], alt: str, columns
 def _drawn(frame: Figure) -> Image.Image:
     buffer = io.BytesIO()
     frame.savefig(buffer, format="png", dpi=110, facecolor="white")
-    plt.close(frame)
     return Image.open(buffer).convert("RGB")
 
 

@@ -32,7 +32,8 @@ RANGE = ("q05", "q95")
 def snapshot(points: np.ndarray, mixture: Mapping[str, np.ndarray], half: float = 5.0) -> Figure:
     """One mixture and what it sampled: points of shape (n, 2); `weights`, `means` and `covariances` of one chain."""
     use_style()
-    figure, ax = plt.subplots(figsize=(4.0, 3.7))
+    figure = Figure(figsize=(4.0, 3.7))  # pyplot would hold on to every frame of an animation, and warn
+    ax = figure.subplots()
     _draw(ax, points, *(mixture[name] for name in ("weights", "means", "covariances")), half=half)
     ax.tick_params(labelsize=8.5)
     return figure
@@ -95,10 +96,11 @@ def distances(archived: Mapping[str, Record], live: Record) -> Figure:
         ax.axhline(np.median(null), color="#0072b2", linewidth=1.2, label="fits to fresh human data, 1 to 99 %")
         ax.axvline(51, color="#8a929c", linewidth=1, linestyle=":")
         ax.set(xscale="log", yscale="log", ylim=(1e-5, 2e3), xlabel="fits (g + 1)", title=VARIANT_TITLES[variant])
+        ax.set_xlim(left=2)  # at g = 0 the distance is zero by construction
         if record.manifest["variant"] == live.manifest["variant"]:
             live_points(ax, live, "l2_squared", centre="q50", label=LIVE, fits=True)
     axes[0].set_ylabel("squared L2 distance to g = 0")
-    axes[0].legend(loc="lower right")
+    axes[0].legend(loc="upper left")
     labelled_panels(axes)
     return figure
 

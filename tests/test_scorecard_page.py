@@ -1,0 +1,42 @@
+"""The scorecard page: every claim once, counted once, with its figure."""
+
+import json
+
+from model_collapse import claims
+from model_collapse.book.scorecard import counts_table, places, scorecard_table
+from model_collapse.claims import CLAIMS
+
+
+def rows() -> dict[str, dict]:
+    nothing = claims.scorecard(lambda family, study: None)
+    return {row["id"]: row for row in claims.as_rows(nothing)}
+
+
+def test_a_claim_leads_to_the_last_figure_above_its_verdict(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: chapters/a\nchapters:\n- file: chapters/b\n")
+    figure = '```{glue:figure} fig_x\n:name: "fig-x"\n\nWords.\n```\n'
+    texts = {"a": ["{glue:text}`verdict_T1`", figure, "{glue:text}`verdict_T2`"], "b": ["{glue:text}`verdict_P-g.gmm`"]}
+    for name, parts in texts.items():
+        cells = [{"cell_type": "markdown", "source": part.splitlines(True)} for part in parts]
+        (tmp_path / f"chapters/{name}.ipynb").write_text(json.dumps({"cells": cells}))
+    assert places(tmp_path) == {"T1": "a.html", "T2": "a.html#fig-x", "P-g.gmm": "b.html"}
+
+
+def test_every_claim_is_in_one_table():
+    groups = list(dict.fromkeys(claim.group for claim in CLAIMS))
+    page = "".join(scorecard_table(rows(), [group], {"T1": "theory.html#fig-absorption"}).data for group in groups)
+    for claim in CLAIMS:
+        assert page.count(f"<td>{claim.id}</td>") == (claim.id != "T1"), claim.id
+    assert '<a href="theory.html#fig-absorption"' in page
+
+
+def test_counts_add_up():
+    found = rows()
+    for name, verdict in (("T1", "replicated"), ("L5", "spike")):
+        found[name] = found[name] | {"verdict": verdict}
+    page = counts_table(found).data
+    last = page.rpartition("<tr>")[2]
+    numbers = [int(cell.partition("<")[0]) for cell in last.split(">") if cell.partition("<")[0].isdigit()]
+    assert sum(numbers) == len([claim for claim in CLAIMS if not claim.children])
+    assert "<th>spike</th>" in page
