@@ -1,4 +1,4 @@
-"""Where and how numbers are computed: threads, and what the machine is."""
+"""Where and how numbers are computed: device, precision, threads, global random state, and what the machine is."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["load_average", "machine", "packages", "processor", "threads"]
+import numpy as np
+
+__all__ = ["Compute", "DeviceError", "compute", "load_average", "machine", "packages", "processor", "seeded", "threads"]
 
 RECORDED_PACKAGES = (
     "numpy",
@@ -25,17 +28,89 @@ RECORDED_PACKAGES = (
 )
 
 
+MATRIX_UNITS = {"amx_bf16", "avx512_bf16", "bf16"}  # of a processor, as the system names them
+
+
+class DeviceError(ValueError):
+    """A device that is not there. The message is one line."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Where networks run, and how.
+
+    Attributes
+    ----------
+    device : {"cpu", "cuda"}
+    precision : {"bf16", "fp32"}
+        Of the products inside a network; parameters, losses and the optimiser's moments are always fp32.
+    """
+
+    device: str
+    precision: str
+
+    def autocast(self):
+        """A context in which torch multiplies in the chosen precision."""
+        import torch
+
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def compute(device: str = "auto", precision: str = "auto") -> Compute:
+    """The one rule of device and precision.
+
+    A GPU where there is one, else the processor. bf16 where the device has units for it, else fp32. Convolutions use
+    the layout ``channels_last`` everywhere.
+
+    Raises
+    ------
+    DeviceError
+        For a device that is not there.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("device 'cuda' is not there: take --set device=cpu, or leave it out")
+    if precision == "auto":
+        fast = torch.cuda.is_bf16_supported() if device == "cuda" else bool(MATRIX_UNITS & processor()[1])
+        precision = "bf16" if fast else "fp32"
+    return Compute(device, precision)
+
+
+@contextlib.contextmanager
+def seeded(rng: np.random.Generator) -> Iterator[None]:
+    """Inside the block torch's global random state is a function of `rng`; afterwards it is what it was.
+
+    For what draws from global state only: initial weights, dropout.
+    """
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(int(rng.integers(2**63)))
+        yield
+
+
 @contextlib.contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Limit the thread pools of BLAS and OpenMP to `count` inside the block.
+    """Limit the thread pools of BLAS, OpenMP and torch to `count` inside the block.
 
     Equal bits are promised on one kind of processor at equal thread count, so the count is a setting of a run and
     never "all cores".
     """
     from threadpoolctl import threadpool_limits
 
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else count
     with threadpool_limits(limits=count):
-        yield
+        if torch:
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
 
 
 def machine(thread_count: int) -> dict[str, object]:

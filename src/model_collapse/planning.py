@@ -15,6 +15,7 @@ from .families import FAMILIES, family
 __all__ = ["Item", "archived", "plan", "staleness"]
 
 PROFILE = "paper"
+NETWORKS = ("vae", "llm", "gan")  # at paper scale they want a GPU
 MISSING, DAMAGED, NOT_BUILT = "missing", "damaged", "not built yet"
 
 
@@ -123,6 +124,6 @@ def _pace(root: Path, name: str) -> float:
 
 def _cost(name: str, study: str, state: str, profile: str, paces: dict[str, float]) -> tuple[float | None, bool]:
     if state == NOT_BUILT:
-        return None, False
+        return None, name in NETWORKS
     chosen = family(name)
     return chosen.amount(*chosen.configure(study, profile)) * paces[name] / 3600, profile in chosen.gpu

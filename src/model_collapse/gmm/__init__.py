@@ -301,7 +301,7 @@ PROFILES = {
 
 
 def _studies(variant: str) -> dict[str, Study]:
-    sizes, few = arms(n=[500, 1000, 10_000, 50_000, 200_000]), {"single_chains": 40}
+    few = {"single_chains": 40}
     return {
         f"{variant}-replace": Study("replace", variant),
         f"{variant}-replace-warm": Study("replace", variant, settings={"start": "previous"}),
@@ -309,11 +309,11 @@ def _studies(variant: str) -> dict[str, Study]:
         f"{variant}-fresh10": Study("fresh", variant, settings={"n_real": 100, "n_synthetic": 900}, **few),
         f"{variant}-subsample": Study("accumulate_subsample", variant, **few),
         f"{variant}-accumulate": Study("accumulate", variant, by_profile=_LONG),
-        f"{variant}-sizes": Study("replace", variant, by_profile=_SIZES, arms=sizes),
     }
 
 
-STUDIES = _studies("blob") | _studies("two")
+_N = arms(n=[500, 1000, 10_000, 50_000, 200_000])
+STUDIES = _studies("blob") | _studies("two") | {"blob-sizes": Study("replace", "blob", by_profile=_SIZES, arms=_N)}
 STUDIES |= {  # the same experiment twice, to hold one solver against the other
     "blob-batched": Study("replace", "blob", by_profile=_SHORT, single_chains=500),
     "blob-scikit-learn": Study(

@@ -1,0 +1,194 @@
+"""The VAE: the released network, streams as pools, a fit that goes on where it was."""
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from model_collapse import datasets, device, vae
+from model_collapse.regimes import HUMAN, make_regime
+from model_collapse.vae.items import Images, Part
+from model_collapse.vae.network import VAE, elbo_terms
+from model_collapse.vae.training import Diverged, Schedule, epoch_images, fit, weights_of
+
+CPU = device.Compute("cpu", "fp32")
+
+
+def small() -> VAE:
+    return VAE(8, 5, (8, 16))
+
+
+def images(n: int, shade: int) -> np.ndarray:
+    return np.full((n, 8, 8), shade, dtype=np.uint8)
+
+
+def human(n: int = 60, shade: int = 255) -> Images:
+    return Images((Part(n, images(n, shade)),))
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    """Weights of a decoder whose every image is nearly black."""
+    with device.seeded(np.random.default_rng(0)):
+        network = small()
+    with torch.no_grad():
+        network.decoder[-1].weight.zero_()
+        network.decoder[-1].bias.fill_(-20.0)
+    return weights_of(network)
+
+
+def test_the_released_network_has_its_number_of_parameters():
+    assert sum(p.numel() for p in VAE().parameters()) == 647_081
+
+
+def test_the_elbo_is_that_of_the_distributions():
+    torch.manual_seed(0)
+    network, x, noise = small(), torch.rand(7, 1, 8, 8).round(), torch.randn(7, 5)
+    logits, mean, log_variance = network(x, noise)
+    error, divergence = elbo_terms(logits, x, mean, log_variance)
+    likelihood = Bernoulli(logits=logits).log_prob(x).flatten(1).sum(1)
+    posterior = Normal(mean, torch.exp(0.5 * log_variance))
+    assert torch.allclose(error, -likelihood, rtol=1e-5)
+    assert torch.allclose(divergence, kl_divergence(posterior, Normal(0.0, 1.0)).sum(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("regime", "white"),
+    [("replace", 0.0), ("keep(0.25)", 0.25), ("augment", 0.5), ("accumulate", 0.25), ("accumulate_subsample", 0.25)],
+)
+def test_a_pool_of_streams_has_its_human_share(regime, white, decoder):
+    """Human images are white and decoders draw black, so the share of white rows is the human share."""
+    chosen = make_regime(regime)
+    n = 4000
+    source = type("Source", (), {"items": human(n), "n": n})
+    sampled = [Images((Part(chosen.needed(n), None, decoder),)) for _ in range(3)]
+    history = type("History", (list,), {})(sampled)
+    history.total, history.parts, history.sizes = Images.merge(sampled), sampled, [part.size for part in sampled]
+    pool = chosen(source, history, np.random.default_rng(0))
+    assert pool.lineage.share(HUMAN) == pytest.approx(white, abs=0.03)
+    rows = epoch_images(small, pool.items, n, np.random.default_rng(1), CPU, False)
+    assert len(rows) == n and (rows.float() > 0.5).float().mean().item() == pytest.approx(white, abs=0.03)
+
+
+def test_a_finite_pool_gives_every_image_once():
+    pool = Images.merge([human(3, 255), human(2, 10)])
+    rows = epoch_images(small, pool, 1000, np.random.default_rng(0), CPU, False)
+    assert rows.shape == (5, 8, 8) and sorted(rows[:, 0, 0].tolist()) == [10, 10, 255, 255, 255]
+
+
+def test_a_stream_is_drawn_anew_and_a_bernoulli_draw_is_black_or_white():
+    with device.seeded(np.random.default_rng(3)):
+        weights = weights_of(small())
+    pool, rng = Images((Part(10, None, weights),)), np.random.default_rng(0)
+    first, second = (epoch_images(small, pool, 10, rng, CPU, False) for _ in range(2))
+    assert not torch.equal(first, second)
+    assert set(epoch_images(small, pool, 10, rng, CPU, True).unique().tolist()) == {0.0, 1.0}
+
+
+def test_taking_from_images_and_from_a_stream(decoder):
+    rng = np.random.default_rng(0)
+    numbered = Images((Part(50, np.arange(50, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)),))
+    assert len(set(numbered.take(20, rng).parts[0].images[:, 0, 0].tolist())) == 20
+    assert Images((Part(50, None, decoder),)).take(20, rng).size == 20
+    with pytest.raises(ValueError, match="cannot take 51 different items of 50"):
+        numbered.parts[0].take(51, rng)
+    drawn, counts = Images.subsample([numbered, Images((Part(150, None, decoder),))], 100, rng)
+    assert drawn.size == counts.sum() == 100 and counts.shape == (1, 2) and 10 < counts[0, 0] < 40
+
+
+def test_items_survive_being_saved(decoder):
+    mixed = Images.merge([human(4), Images((Part(9, None, decoder),))])
+    again = Images.from_arrays(mixed.arrays())
+    assert [part.count for part in again.parts] == [4, 9] and not again.finite
+    assert (again.parts[0].images == 255).all()
+    assert all((again.parts[1].decoder[name] == x).all() for name, x in decoder.items())
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(epoch: int):
+    def on(now: int, loss: float) -> None:
+        if now == epoch:
+            raise Stop
+
+    return on
+
+
+def test_a_fit_goes_on_inside_a_generation(tmp_path, decoder):
+    pool = Images.merge([human(64, 200), Images((Part(64, None, decoder),))])
+
+    def trained(**options) -> dict[str, np.ndarray]:
+        return weights_of(fit(small, pool, 128, Schedule(4, 32), np.random.default_rng(5), CPU, **options))
+
+    whole = trained()
+    with pytest.raises(Stop):
+        trained(checkpoint=tmp_path / "fit", on=stop_after(1))
+    assert (tmp_path / "fit").exists()
+    seen = []
+    resumed = trained(checkpoint=tmp_path / "fit", on=lambda epoch, loss: seen.append(epoch))
+    assert seen == [2, 3] and not (tmp_path / "fit").exists()
+    assert all((resumed[name] == x).all() for name, x in whole.items())
+
+
+def test_training_leaves_the_global_random_state_alone():
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    fit(small, human(), 60, Schedule(1, 32), np.random.default_rng(0), CPU)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_loss_that_is_no_number_names_the_epoch():
+    with pytest.raises(Diverged, match="epoch 1: the loss is nan"):
+        fit(small, human(), 60, Schedule(1, 32, rate=float("inf")), np.random.default_rng(0), CPU)
+
+
+def test_learning_learns():
+    losses: list[float] = []
+    data = datasets.digits()
+    pool = Images((Part(600, data.images[:600]),))
+    fit(small, pool, 600, Schedule(15, 50), np.random.default_rng(0), CPU, on=lambda epoch, loss: losses.append(loss))
+    assert losses[-1] < 0.75 * losses[0]
+
+
+@pytest.mark.parametrize("study", list(vae.STUDIES))
+def test_every_study_runs_and_resumes(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+
+    def stop(phase: str, g: int) -> None:
+        if (phase, g) == ("sample", 1):
+            raise Stop
+
+    scale = {"chains": 1, "n": 200, "epochs": 1, "progress": False}
+    whole = vae.run(study, "smoke", **scale)
+    with pytest.raises(Stop):
+        vae.run(study, "smoke", save=tmp_path, checkpoint=0, on=stop, **scale)
+    assert vae.run(study, "smoke", save=tmp_path, **scale).metrics.equals(whole.metrics)
+
+
+IMPOSSIBLE = {
+    "images must be digits or mnist, not 'cats'": {"images": "cats"},
+    "epochs must be at least 1, not 0": {"epochs": 0},
+    "device must be auto, cpu or cuda, not 'tpu'": {"device": "tpu"},
+    "precision must be auto, bf16 or fp32, not 'int8'": {"precision": "int8"},
+    "block must be 1, one network a chain, not 2": {"block": 2},
+    "n = 2000 is more than the 1498 images of scikit-learn digits": {"n": 2000},
+    "2 generations of 900 fresh images need 1800 set aside, not 1098": {
+        "regime": "fresh",
+        "n_real": 900,
+        "n_synthetic": 10,
+    },
+}
+
+
+@pytest.mark.parametrize("message", IMPOSSIBLE)
+def test_impossible_settings_are_refused(message):
+    with pytest.raises(ValueError, match=message):
+        vae.run(None, "smoke", progress=False, **IMPOSSIBLE[message])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there():
+    with pytest.raises(ValueError, match="device 'cuda' is not there: take --set device=cpu"):
+        vae.run(None, "smoke", device="cuda", progress=False)
