@@ -10,8 +10,14 @@
 from model_collapse.families import FAMILIES, family
 
 SEED, PARTS = 2024, 4
+# One side of a two-sample test must share no randomness with the other.
+OTHERS = {"blob-batched": 2025, "blob-replace-warm": 2025, "two-replace-warm": 2025}
 RUNS = [f"data/results/{name}/paper-{study}/manifest.json" for name in FAMILIES for study in family(name).studies]
-RUN = f"model-collapse run {{wildcards.family}} --study {{wildcards.study}} --profile paper --seed {SEED}"
+RUN = "model-collapse run {wildcards.family} --study {wildcards.study} --profile paper --seed {params.seed}"
+
+
+def seed(wildcards):
+    return OTHERS.get(wildcards.study, SEED)
 
 
 rule archive:
@@ -22,6 +28,8 @@ rule archive:
 rule part:
     output:
         temp(touch("_build/archive/{family}/{study}.{part}")),
+    params:
+        seed=seed,
     threads: 1
     shell:
         "NUMBA_NUM_THREADS={threads} " + RUN + f" --shard {{wildcards.part}}/{PARTS}"
@@ -32,6 +40,8 @@ rule record:
         expand("_build/archive/{{family}}/{{study}}.{part}", part=range(1, PARTS + 1)),
     output:
         "data/results/{family}/paper-{study}/manifest.json",
+    params:
+        seed=seed,
     threads: 1
     shell:
         RUN

@@ -129,8 +129,9 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
 
 def probe(folder: Path) -> None:
     """Raise `ArchiveError` where nothing can be written to `folder`: before a long run, not after it."""
-    _write(folder / ".probe", lambda stream: stream.write(b"probe"))
-    (folder / ".probe").unlink()
+    path = folder / f".probe-{uuid.uuid4().hex[:8]}"  # others may probe at the same time
+    _write(path, lambda stream: stream.write(b"probe"))
+    path.unlink(missing_ok=True)
 
 
 def _write(path: Path, fill: Callable) -> None:

@@ -115,6 +115,11 @@ class Sample(Points):
     def merge(cls, parts: list[Points]) -> Sample:
         return cls(np.concatenate([part.x for part in parts], axis=1), getattr(parts[-1], "made_by", None))
 
+    @classmethod
+    def subsample(cls, parts: list[Points], n: int, rng: np.random.Generator) -> tuple[Sample, np.ndarray]:
+        drawn, counts = Points.subsample(parts, n, rng)
+        return cls(drawn.x, getattr(parts[-1], "made_by", None)), counts
+
     def arrays(self) -> dict[str, np.ndarray]:
         if self.made_by is None:
             return {"x": self.x}
@@ -312,8 +317,13 @@ def _studies(variant: str) -> dict[str, Study]:
     }
 
 
+_FLOOR = {
+    "paper": {"chains": 50, "block": 25, "generations": 5000},
+    "quick": {"chains": 10, "block": 10, "generations": 100},
+}
 _N = arms(n=[500, 1000, 10_000, 50_000, 200_000])
 STUDIES = _studies("blob") | _studies("two") | {"blob-sizes": Study("replace", "blob", by_profile=_SIZES, arms=_N)}
+STUDIES["blob-floor"] = Study("replace", "blob", by_profile=_FLOOR, arms=arms(reg_covar=[1e-6, 1e-9]))
 STUDIES |= {  # the same experiment twice, to hold one solver against the other
     "blob-batched": Study("replace", "blob", by_profile=_SHORT, single_chains=500),
     "blob-scikit-learn": Study(

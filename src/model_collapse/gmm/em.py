@@ -114,6 +114,8 @@ def _e_and_sums_of_two(x, weights, means, covs, s0, s1, s2):
     constants = np.empty(2)
     for c in range(2):
         constants[c] = _precision(covs[c], precs[c]) - LOG_2PI + math.log(weights[c])
+    if not math.isfinite(constants[0] + constants[1]):
+        return math.nan
     ax, ay, bx, by = means[0, 0], means[0, 1], means[1, 0], means[1, 1]
     a, axx, axy, ayy = constants[0], -0.5 * precs[0, 0, 0], -precs[0, 1, 0], -0.5 * precs[0, 1, 1]
     b, bxx, bxy, byy = constants[1], -0.5 * precs[1, 0, 0], -precs[1, 1, 0], -0.5 * precs[1, 1, 1]
