@@ -53,6 +53,8 @@ X = np.arange(12.0).reshape(6, 2) ** 2
         ("b.csv", "\n".join(f"{a};{b}" for a, b in X) + "\n\n"),
         ("c.csv", "\ufeff" + "\n".join(f"{a} {b}" for a, b in X)),
         ("d.csv", "\n".join(f"{a}, {b}" for a, b in X)),
+        ("d2.csv", '\n"x","y"\n' + "\n".join(f'"{a}","{b}"' for a, b in X)),
+        ("d3.csv", "\n".join(f"  {a}   {b} " for a, b in X)),
         ("e.npy", X),
         ("f.npy", X.astype(int)),
         ("g.npz", {"points": X, "others": np.ones((3, 3))}),
@@ -85,6 +87,12 @@ BAD_POINTS = {
     "b.npy: coordinate 2 is the same in every point": ("b.npy", np.column_stack([np.arange(4), np.ones(4)])),
     "b.npy cannot be read as .npy": ("b.npy", b"no array"),
     "c.npz cannot be read as .npz": ("c.npz", b"PK\x03\x04 cut off"),
+    "b.npy cannot be read as .npy: (": ("b.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': (((  \n"),
+    "a.csv: line 2, column 2: 'open' is not": (
+        "a.csv",
+        '1,2\n3,"open\n4,5\n',
+    ),
+    "is not a number": ("a.csv", "1,2\n3," + "x" * 200_000 + "\n"),
     "c.npz holds a, b: name the array of points 'points'": ("c.npz", {"a": X, "b": X}),
     "d.txt: points come as .csv, .npy or .npz, not as .txt": ("d.txt", "1,2\n"),
 }
@@ -95,7 +103,7 @@ def test_points_that_cannot_be_used_are_named_in_one_line(tmp_path, message):
     path = points_file(tmp_path, *BAD_POINTS[message])
     with pytest.raises(datasets.DataError, match=re.escape(message)) as error:
         datasets.read_points(path)
-    assert "\n" not in str(error.value) and str(tmp_path) not in str(error.value)
+    assert "\n" not in str(error.value) and str(tmp_path) not in str(error.value) and len(str(error.value)) < 200
 
 
 def test_points_that_are_not_there_and_pickles(tmp_path):
@@ -104,3 +112,17 @@ def test_points_that_are_not_there_and_pickles(tmp_path):
     np.save(tmp_path / "b.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     with pytest.raises(datasets.DataError, match=r"b\.npy cannot be read as \.npy: Object arrays cannot be loaded"):
         datasets.read_points(tmp_path / "b.npy")
+
+
+def test_points_are_found_beside_what_cannot_be_read(tmp_path):
+    np.savez(tmp_path / "a.npz", points=X, notes=np.array([{}], dtype=object))
+    assert (datasets.read_points(tmp_path / "a.npz").x == X).all()
+
+
+def test_a_damaged_compressed_archive_is_named(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", points=np.random.default_rng(0).standard_normal((500, 2)))
+    raw = bytearray((tmp_path / "a.npz").read_bytes())
+    raw[200:300] = bytes(100)
+    (tmp_path / "a.npz").write_bytes(raw)
+    with pytest.raises(datasets.DataError, match=r"a\.npz cannot be read as \.npz"):
+        datasets.read_points(tmp_path / "a.npz")

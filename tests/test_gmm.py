@@ -166,10 +166,24 @@ def test_maximum_likelihood_loses_variance(blob):
     assert blob.at("component_spread", 12)["mean"] < blob.at("component_spread", 0)["mean"]
 
 
-def test_a_warm_start_begins_at_the_last_parameters():
-    cold, warm = (gmm.run("two-replace", "smoke", start=start, progress=False) for start in ("kmeans", "previous"))
-    assert cold.at("l2_squared", 0)["mean"] == warm.at("l2_squared", 0)["mean"]
-    assert cold.at("component_spread", 4)["mean"] == pytest.approx(warm.at("component_spread", 4)["mean"], rel=0.05)
+@pytest.mark.parametrize("study", ["replace", "keep10", "fresh10", "subsample", "accumulate"])
+def test_a_warm_start_begins_at_the_last_parameters(study):
+    """Model 0 is the same; afterwards the fits differ, and need fewer iterations."""
+    scale = {"chains": 30, "block": 30, "n": 400, "n_real": 40, "n_synthetic": 360, "progress": False}
+    cold, warm = (gmm.run(f"blob-{study}", "smoke", start=start, **scale) for start in ("kmeans", "previous"))
+    assert cold.chains("weight").loc[0].equals(warm.chains("weight").loc[0])
+    assert not np.isclose(cold.chains("weight").loc[1], warm.chains("weight").loc[1]).any()
+    assert warm.at("iterations", 4)["q50"] < 0.8 * cold.at("iterations", 4)["q50"]
+
+
+@pytest.mark.parametrize(("k", "d"), [(2, 2), (3, 2), (2, 3)])
+def test_a_singular_covariance_is_seen_whichever_component_it_is(k, d):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((k, 100, d))
+    start = random_mixtures(k, k, d, rng)
+    for chain in range(k):
+        start.covariances[chain, chain] = np.ones((d, d))
+    assert (fit(x, k, rng, start=start).iterations == 0).all()
 
 
 @pytest.mark.parametrize(
@@ -254,6 +268,7 @@ BAD_OWN = {
     "n must be at least 10 per component, 20 in all, not 19": {"n": 19},
     "variant 'own' needs your points: --data points.csv": {"data": None, "variant": "own"},
     "solver scikit-learn starts with kmeans only": {"solver": "scikit-learn", "start": "previous"},
+    "mine.npy: reg_covar = 0.05 is not small against 0.8, the variance along the narrowest": {"reg_covar": 0.05},
 }
 
 
@@ -261,6 +276,18 @@ BAD_OWN = {
 def test_own_points_that_do_not_suffice(mine, message):
     with pytest.raises(ValueError, match=message):
         gmm.run(None, "smoke", progress=False, **{"data": mine} | BAD_OWN[message])
+
+
+@pytest.mark.parametrize("solver", ["batched", "scikit-learn"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_cluster_on_a_line_is_named_by_both_solvers(solver, turned, tmp_path):
+    """So wide that the regularisation is lost in rounding; in either order of the components."""
+    rng = np.random.default_rng(0)
+    line = np.repeat(rng.standard_normal((50, 1)), 2, axis=1)
+    clusters = [rng.standard_normal((50, 2)) + 20, line]
+    np.save(tmp_path / "line.npy", np.concatenate(clusters[::-1] if turned else clusters) * 1e6)
+    with pytest.raises(ValueError, match="generation 0, \\d+ of 3 chains: a component shrank to a point or a line"):
+        gmm.run(None, "smoke", data=tmp_path / "line.npy", solver=solver, reg_covar=1e-12, progress=False)
 
 
 def test_a_mixture_that_degenerates_is_named_and_nothing_is_lost(mine, tmp_path):
@@ -274,6 +301,30 @@ def test_a_mixture_that_degenerates_is_named_and_nothing_is_lost(mine, tmp_path)
     assert load_record("gmm", "kept", tmp_path / "results").manifest["digest"] == kept.manifest["digest"]
     assert [path.name for path in (tmp_path / "results/gmm").iterdir()] == ["kept"]
     assert list(tmp_path.glob("cache/runs/gmm/*/*/history-*.npz"))
+
+
+POOLS = {
+    "replace": [200] * 5,
+    "accumulate": [200, 400, 600, 800, 1000],
+    "fresh10": [200, 80, 80, 80, 80],
+    "keep10": [200] * 5,
+}
+
+
+@pytest.mark.parametrize("study", POOLS)
+def test_items_are_counted_in_the_pool_that_was_fitted(study, monkeypatch):
+    seen = []
+    honest = gmm.fit
+    monkeypatch.setattr(gmm, "fit", lambda x, *args, **options: seen.append(x.shape[1]) or honest(x, *args, **options))
+    record = gmm.run(f"blob-{study}", "smoke", chains=1, block=1, n_real=30, n_synthetic=50, progress=False)
+    assert gmm._pool_sizes(record).tolist() == POOLS[study] == seen[1::2]  # between them, fits to fresh human items
+
+
+@pytest.mark.parametrize("study", list(gmm.STUDIES))
+def test_every_study_runs_and_has_a_report(study):
+    record = gmm.run(study, "smoke", n_real=20, n_synthetic=180, progress=False)
+    lines = gmm.FAMILY.report(record)
+    assert sum("median component spread" in line for line in lines) == len(record.arms)
 
 
 def test_a_component_of_one_point_is_reported():

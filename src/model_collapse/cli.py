@@ -121,6 +121,8 @@ def verify_command(
     if not folders:
         raise ArchiveError(f"no records at {root}")
     bad = []
+    if not everything and not folders[0].is_dir():
+        raise ArchiveError(f"no record {run} at {root}")
     for folder in folders:
         try:
             found = verification.verify(folder, full)
@@ -128,8 +130,10 @@ def verify_command(
         except ArchiveError as error:
             bad.append(str(error))
             typer.echo(f"{'DAMAGED':9s} {folder.parent.name}/{folder.name}: {error}")
-    if everything and not bad:
+    if everything and not bad and (root / verification.SCORECARD).exists():
         typer.echo(f"{'intact':9s} verdicts of {verification.check_verdicts(root)} claims")
+    elif everything and not bad:
+        typer.echo(f"{'':9s} no archived verdicts here ({verification.SCORECARD}) to hold the rules against")
     if bad:
         raise ArchiveError(f"{len(bad)} of {len(folders)} records cannot be trusted: {bad[0]}")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import platform
 import re
+import tokenize
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,27 +145,39 @@ def _read_numpy(path: Path) -> np.ndarray:
             found = np.load(stream, allow_pickle=False)
             if not isinstance(found, np.lib.npyio.NpzFile):
                 return found
-            fitting = [name for name in found.files if found[name].ndim == 2]
             if "points" in found.files:
-                return found["points"]
+                return np.asarray(found["points"])
+            fitting = [x for x in (np.asarray(found[name]) for name in found.files) if x.ndim == 2]
             if len(fitting) != 1:
                 raise DataError(
                     f"{path.name} holds {', '.join(found.files) or 'nothing'}: name the array of points 'points'"
                 )
-            return found[fitting[0]]
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path.name} cannot be read as {path.suffix}: {error}") from None
+            return fitting[0]
+    except (
+        ValueError,
+        SyntaxError,
+        EOFError,
+        MemoryError,
+        zipfile.BadZipFile,
+        zlib.error,
+        tokenize.TokenError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
 
 
 def _read_csv(path: Path) -> np.ndarray:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name} is not UTF-8 (byte {error.start})") from None
-    head = text.partition("\n")[0]
+    head = next((line for line in lines if line.strip()), "")
     separator = next((mark for mark in (",", ";", "\t") if mark in head), " ")
-    lines = csv.reader(text.splitlines(), delimiter=separator, skipinitialspace=True)
-    rows = [(number, row) for number, row in enumerate(lines, start=1) if any(cell.strip() for cell in row)]
+    rows = [
+        (number, [cell.strip().strip('"') for cell in line.split(None if separator == " " else separator)])
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
     if rows and not any(map(_is_number, rows[0][1])):
         rows = rows[1:]
     for number, row in rows:
@@ -173,7 +186,8 @@ def _read_csv(path: Path) -> np.ndarray:
             raise DataError(f"{path.name}: line {number} has {len(row)} values, {first}")
         for column, cell in enumerate(row, start=1):
             if not _is_number(cell):
-                raise DataError(f"{path.name}: line {number}, column {column}: {cell!r} is not a number")
+                shown = cell if len(cell) <= 40 else f"{cell[:40]}…"
+                raise DataError(f"{path.name}: line {number}, column {column}: {shown!r} is not a number")
     return np.array([[float(cell) for cell in row] for _, row in rows]).reshape(len(rows), -1 if rows else 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from .archive import ArchiveError, Record, load_record
 from .claims import CLAIMS, Claim
 from .families import FAMILIES, family
+from .runs import ConfigError
 
 __all__ = ["Item", "archived", "plan", "staleness"]
 
@@ -64,30 +64,32 @@ def plan(root: Path, profile: str = PROFILE, table: Sequence[Claim] = CLAIMS) ->
 
 
 def archived(root: Path) -> list[Path]:
-    """Folders of all records under `root`, by name."""
-    return sorted(path.parent for path in Path(root).glob("*/*/manifest.json"))
+    """Folders of all records under `root`, by name, those without a manifest included."""
+    folders = (path for path in Path(root).glob("*/*") if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folders if any(path.iterdir()))
 
 
 def staleness(record: Record) -> str:
-    """What differs between a record and the run that its study would be today; empty where nothing does.
+    """What differs between a record and the run that the same words would make today; empty where nothing does.
 
-    A commit makes no record stale: only the family's protocol number, the configuration, the arms, or another checksum
-    of the data of that name.
+    A commit makes no record stale: only the family's protocol number, its study's configuration or arms, or another
+    checksum of the data of that name.
     """
     said = record.manifest
     if said["family"] not in FAMILIES:
         return "family"
     chosen = family(said["family"])
-    if said["study"] not in chosen.studies:
-        return "" if said["study"] is None else "study"
-    config, arms = chosen.configure(said["study"], said["profile"])
-    today = chosen.identity(config, arms, said["seed"], None)
-    plain = lambda value: json.loads(json.dumps(value))  # noqa: E731 - as a manifest on the disk has it
-    differ = [key for key in ("protocol", "config", "arms") if plain(said[key]) != plain(today[key])]
-    if said["data"] is not None and chosen.load:
-        at_hand = chosen.load(config, None)
-        card = at_hand.card() if at_hand else None
-        if card and card["name"] == said["data"]["name"] and card["sha256"] != said["data"]["sha256"]:
+    config, arms = chosen.recorded(said)
+    differ = [] if said["protocol"] == chosen.protocol else ["protocol"]
+    if said["run"] == f"{said['profile']}-{said['study']}":  # else it is no study's, or has settings of its own
+        if said["study"] not in chosen.studies or said["profile"] not in chosen.profiles:
+            return "study"
+        today, swept = chosen.configure(said["study"], said["profile"])
+        differ += [] if config == today else ["config"]
+        differ += [] if list(arms.values()) == list(swept) else ["arms"]
+    if said["data"] is not None and chosen.load and config.variant != chosen.data_variant:
+        card = chosen.load(config, None).card()
+        if card["name"] == said["data"]["name"] and card["sha256"] != said["data"]["sha256"]:
             differ.append("data")
     return ", ".join(differ)
 
@@ -96,7 +98,7 @@ def _state(root: Path, name: str, study: str, profile: str) -> str:
     if name not in FAMILIES or study not in family(name).studies:
         return NOT_BUILT
     folder = Path(root) / name / f"{profile}-{study}"
-    if not folder.is_dir():
+    if not folder.is_dir() or not any(folder.iterdir()):
         return MISSING
     try:
         record = load_record(folder)
@@ -104,6 +106,8 @@ def _state(root: Path, name: str, study: str, profile: str) -> str:
         differs = "profile or study" if of_another else staleness(record)
     except ArchiveError:
         return DAMAGED
+    except ConfigError as error:
+        return f"stale: {error}"
     return f"stale: {differs} differs" if differs else ""
 
 
@@ -115,10 +119,11 @@ def _pace(root: Path, name: str) -> float:
             continue
         try:
             said = load_record(folder).manifest
-            config, arms = chosen.configure(said["study"], said["profile"])
-            found.append(said["seconds"]["total"] / chosen.amount(config, arms))
-        except (ArchiveError, ValueError):
+            config, arms = chosen.recorded(said)
+            amount = chosen.amount(config, arms.values())
+        except (ArchiveError, ConfigError):
             continue
+        found += [said["seconds"]["total"] / amount] if amount else []
     return statistics.median(found) if found else chosen.pace
 
 

@@ -34,17 +34,24 @@ SCRIPT = """\
     slider.setAttribute("aria-valuetext", labels[at]);
     pane.style.backgroundPosition = part(at % columns, columns) + " " + part(Math.floor(at / columns), rows);
   }
-  function stop() { clearInterval(timer); timer = null; button.textContent = still.matches ? "Step" : "Play"; }
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    button.textContent = still.matches ? "Step" : "Play";
+    output.setAttribute("aria-live", "polite");
+  }
   function step() {
     if (+slider.value >= labels.length - 1) { stop(); } else { show(+slider.value + 1); }
   }
   button.addEventListener("click", function () {
     if (timer) { stop(); return; }
-    if (+slider.value >= labels.length - 1) { show(0); }
+    if (+slider.value >= labels.length - 1) { show(0); if (still.matches) { return; } }
     if (still.matches) { step(); return; }
     button.textContent = "Pause";
+    output.setAttribute("aria-live", "off");  // or every frame would be read out
     timer = setInterval(step, 160);
   });
+  still.addEventListener("change", stop);
   slider.addEventListener("input", function () { stop(); show(+slider.value); });
   stop();
   show(0);

@@ -168,8 +168,9 @@ class MixtureLearner:
         c = self.config
         options = {"tol": c.tol, "max_iter": c.max_iter, "reg_covar": c.reg_covar}
         if c.solver == "scikit-learn":
-            return fit_by_scikit_learn(items.x, c.components, rng, **options)
-        found = fit(items.x, c.components, rng, start=start, **options)
+            found = fit_by_scikit_learn(items.x, c.components, rng, **options)
+        else:
+            found = fit(items.x, c.components, rng, start=start, **options)
         lost = int((found.iterations == 0).sum())
         where = f"generation {g}, {lost} of {len(items.x)} chains"
         c.require(lost == 0, f"{where}: a component shrank to a point or a line; raise reg_covar")
@@ -208,6 +209,9 @@ def load(config: Config, path: Path | None) -> datasets.PointSet | None:
     enough = f"{path.name} has {count} points: too few for {config.components} components of {PER_COMPONENT} each"
     config.require(count >= config.least, enough)
     config.require(config.n <= count, f"n = {config.n} is more than the {count} points of {path.name}")
+    narrow = np.linalg.eigvalsh(np.atleast_2d(np.cov(points.x.T)))[0]
+    small = f"{path.name}: reg_covar = {config.reg_covar:g} is not small against {max(narrow, 0):.2g}, the variance"
+    config.require(config.reg_covar <= 0.01 * narrow, f"{small} along the narrowest direction: scale the points")
     return points
 
 
@@ -262,22 +266,36 @@ def replay(config: Config, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]
 
 def report(record: Record) -> list[str]:
     """How wide the components are, how far the mixture went, and what could not be measured."""
-    g = record.generations[-1]
-    first, last = (record.at("component_spread", at)["q50"] for at in (0, g))
-    lines = [f"median component spread: {first:.4g} at generation 0, {last:.4g} at {g}"]
-    lines.append(f"median squared L2 to generation 0: {record.at('l2_squared', g)['q50']:.4g} at {g}")
-    fresh = record.setting("n_real") + record.setting("n_synthetic")
-    pool = fresh if record.manifest["regime"] == "fresh" else record.setting("n") or record.manifest["data"]["points"]
-    alone = record.chains("weight") * pool < 1.5
-    if alone.any(axis=None):
-        when = alone.index[alone.any(axis=1)][0]
-        lines.append(f"a component came down to a single point in {alone.any().sum()} chains, first seen at {when}")
-    late = int((record.chains("iterations") == record.setting("max_iter")).to_numpy().sum())
-    if late:
-        lines.append(f"EM did not converge in {late} of the measured fits: raise max_iter or tol")
+    lines = [line for arm in record.arms for line in _report_of(record, arm)]
     if record.manifest["variant"] == "own":
         lines.append("left out, because the true distribution is not known: l2_truth, l2_null")
     return lines
+
+
+def _report_of(record: Record, arm: str) -> list[str]:
+    g, of = record.generations[-1], f"{arm}: " if arm else ""
+    first, last = (record.at("component_spread", at, arm)["q50"] for at in (0, g))
+    distance = record.at("l2_squared", g, arm)["q50"]
+    lines = [f"{of}median component spread: {first:.4g} at generation 0, {last:.4g} at {g}"]
+    lines.append(f"{of}median squared L2 to generation 0: {distance:.4g} at {g}")
+    items = record.chains("weight", arm).mul(_pool_sizes(record, arm), axis=0)
+    for what, found in (("no point", items < 0.5), ("a single point", (items >= 0.5) & (items < 1.5))):
+        if found.any(axis=None):
+            when = found.index[found.any(axis=1)][0]
+            lines.append(f"{of}a component came down to {what} in {found.any().sum()} chains, first seen at {when}")
+    late = int((record.chains("iterations", arm) == record.setting("max_iter", arm)).to_numpy().sum())
+    if late:
+        lines.append(f"{of}EM did not converge in {late} of the measured fits: raise max_iter or tol")
+    return lines
+
+
+def _pool_sizes(record: Record, arm: str = "") -> np.ndarray:
+    """Items of the pool of every measured generation, shape (generations,)."""
+    g, regime = np.array(record.generations), record.manifest["regime"]
+    n = record.setting("n", arm) or record.manifest["data"]["points"]
+    fresh = np.where(g > 0, record.setting("n_real", arm) + record.setting("n_synthetic", arm), n)
+    sizes = {"fresh": fresh, "accumulate": n * (g + 1), "augment": np.where(g > 0, 2 * n, n)}
+    return sizes.get(regime, np.full(len(g), n))
 
 
 def work(config: Config) -> float:

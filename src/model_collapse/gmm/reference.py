@@ -20,11 +20,18 @@ def fit_by_scikit_learn(
 
     options = {"tol": tol, "max_iter": max_iter, "reg_covar": reg_covar}
     seeds = rng.integers(2**31, size=len(x))
+    k, d = components, x.shape[2]
+    weights, means, covariances = (np.full((len(x), *shape), np.nan) for shape in ((k,), (k, d), (k, d, d)))
+    iterations = np.zeros(len(x), dtype=np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of iterations tells
-        fits = [
-            GaussianMixture(components, random_state=int(seed), **options).fit(chain)
-            for chain, seed in zip(x, seeds, strict=True)
-        ]
-    parts = (np.array([getattr(found, name) for found in fits]) for name in ("weights_", "means_", "covariances_"))
-    return Mixtures(*parts, np.array([found.n_iter_ for found in fits]))
+        for chain, seed in enumerate(seeds):
+            try:
+                found = GaussianMixture(components, random_state=int(seed), **options).fit(x[chain])
+            except ValueError as error:
+                if "ill-defined empirical covariance" not in str(error):
+                    raise
+                continue
+            weights[chain], means[chain], covariances[chain] = found.weights_, found.means_, found.covariances_
+            iterations[chain] = found.n_iter_
+    return Mixtures(weights, means, covariances, iterations)

@@ -7,7 +7,7 @@ import dataclasses
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,20 @@ class Family:
         singles = self.studies[study].single_chains if study else None
         return Plan(name, config, swept, loaded, facts, singles)
 
-    def amount(self, config: BaseConfig, swept: Sequence[dict[str, Any]]) -> float:
+    def recorded(self, manifest: dict[str, Any]) -> tuple[BaseConfig, dict[str, dict[str, Any]]]:
+        """The configuration that a manifest holds, and the settings of its arms by label.
+
+        Raises
+        ------
+        ConfigError
+            Where today's family cannot have such a configuration.
+        """
+        known = {f.name for f in dataclasses.fields(self.config)}
+        settings = {name: _tuples(value) for name, value in manifest["config"].items() if name in known}
+        arms = {arm["label"]: {k: _tuples(v) for k, v in arm["settings"].items()} for arm in manifest["arms"]}
+        return self.config(**settings), arms
+
+    def amount(self, config: BaseConfig, swept: Iterable[dict[str, Any]]) -> float:
         """Units of work in all arms of a run."""
         arms = [dataclasses.replace(config, **settings) for settings in swept]
         return sum(self.work(arm) if self.work else arm.chains * (arm.generations + 1) for arm in arms)
@@ -290,3 +303,8 @@ class Family:
         times = {"total": round(seconds, 3), "per_generation_of_a_block": seconds / plan.steps}
         manifest = plan.facts | started | {"seconds": times}
         return Record(manifest, singles, statistics, arrays=kept_samples(blocks))
+
+
+def _tuples(value: Any) -> Any:
+    """What JSON gave back as lists, as the tuples that it was."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
