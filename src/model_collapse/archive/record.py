@@ -84,7 +84,7 @@ class Record:
         Columns arm, generation, metric, count, mean, sd, q01, q05, q25, q50, q75, q95, q99.
     path : Path or None
         The record's folder; None for one that was never written.
-    arrays : dict of str to dict of str to numpy.ndarray
+    arrays : dict
         What the run kept of some generations, by file, for a record that was never written; see `samples`.
     """
 

@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from scipy.optimize import linear_sum_assignment
 
 from ..archive import Record
 from . import LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
@@ -20,6 +21,8 @@ __all__ = [
     "collapse",
     "component_spreads",
     "distances",
+    "floor",
+    "followed",
     "snapshot",
     "starts",
 ]
@@ -36,6 +39,29 @@ def snapshot(points: np.ndarray, mixture: Mapping[str, np.ndarray], half: float 
     ax = figure.subplots()
     _draw(ax, points, *(mixture[name] for name in ("weights", "means", "covariances")), half=half)
     ax.tick_params(labelsize=8.5)
+    return figure
+
+
+def followed(mixture: Mapping[str, np.ndarray], before: Mapping[str, np.ndarray] | None) -> Mapping[str, np.ndarray]:
+    """The components of one chain's mixture, put in the order that is nearest to that of an earlier one."""
+    if before is None:
+        return mixture
+    gaps = ((mixture["means"][:, None] - before["means"][None]) ** 2).sum(axis=-1)
+    order = linear_sum_assignment(gaps.T)[1]
+    return {name: x[order] for name, x in mixture.items()}
+
+
+def floor(archived: Record) -> Figure:
+    """Component spread far beyond the released run, for the released regularisation and a smaller one."""
+    figure, (ax,) = panels(1)
+    for arm, colour in zip(archived.arms, ("#d55e00", "#0072b2"), strict=True):
+        added = archived.setting("reg_covar", arm)
+        band(
+            ax, archived, "component_spread", arm=arm, centre="q50", between=("q25", "q75"), colour=colour,
+            label=f"variance + {added:.0e}", fits=True,
+        )  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel="fits (g + 1)", ylabel=r"component spread $\sqrt{\mathrm{trace} / 2}$")
+    ax.legend(loc="lower left")
     return figure
 
 
@@ -176,21 +202,21 @@ def by_regime(archived: Mapping[str, Mapping[str, Record]]) -> Figure:
     return figure
 
 
-def starts(cold: Record, warm: Record, generations: Sequence[int]) -> Figure:
-    """Weight of the smaller component and separation of the means over chains, for both starts of EM."""
-    figure, axes = panels(2, height=3.4)
+def starts(cold: Mapping[str, Record], warm: Mapping[str, Record], generations: Sequence[int]) -> Figure:
+    """Weight of the smaller component over chains, for both starts of EM and both readings."""
+    figure, axes = panels(2, height=3.4, sharey=True)
     shades = sns.color_palette("crest", len(generations))
-    for ax, metric in zip(axes, ("weight", "separation"), strict=True):
+    for ax, variant in zip(axes, cold, strict=True):
         for g, colour in zip(generations, shades, strict=True):
-            for record, style in ((cold, "-"), (warm, "--")):
-                values = np.sort(record.chains(metric).loc[g].to_numpy())
+            for record, style in ((cold[variant], "-"), (warm[variant], "--")):
+                values = np.sort(record.chains("weight").loc[g].to_numpy())
                 height = np.arange(1, len(values) + 1) / len(values)
                 label = f"g = {g}" if style == "-" else None
                 ax.step(values, height, where="post", linestyle=style, color=colour, linewidth=1.5, label=label)
+        ax.set(xlabel="weight of the smaller component", title=VARIANT_TITLES[variant])
     axes[0].plot([], [], color="#24292f", label="k-means, as released")
     axes[0].plot([], [], color="#24292f", linestyle="--", label="the last parameters")
-    axes[0].set(xlabel="weight of the smaller component", ylabel="share of chains")
-    axes[1].set(xlabel="separation of the two means")
+    axes[0].set_ylabel("share of chains")
     axes[0].legend(loc="upper left")
     labelled_panels(axes)
     return figure

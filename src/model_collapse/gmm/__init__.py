@@ -216,7 +216,7 @@ def load(config: Config, path: Path | None) -> datasets.PointSet | None:
 
 
 def build(
-    config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: datasets.PointSet | None
+    config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: datasets.PointSet | None = None
 ) -> tuple[Source, MixtureLearner]:
     """The source and the learner of one block of chains."""
     truth, rng = truth_of(config.variant, chains), stream(seed, 0, "source")
