@@ -54,7 +54,7 @@ def counts_table(rows: Mapping[str, dict]) -> HTML:
 def scorecard_table(rows: Mapping[str, dict], groups: Sequence[str], links: Mapping[str, str]) -> HTML:
     """The claims of some groups: source and its number, measured value, interval, chains, profile and verdict."""
     lines = [_row(rows[claim.id], links) for claim in CLAIMS if claim.group in groups]
-    return html_table(["", "verdict", "claim", "the source", "here"], lines, "verdicts")
+    return html_table(["", "claim", "the source", "here"], lines, "verdicts scorecard")
 
 
 def _row(row: dict, links: Mapping[str, str]) -> list[str]:
@@ -64,7 +64,7 @@ def _row(row: dict, links: Mapping[str, str]) -> list[str]:
     source = html.escape(row["paper"])
     if row["source_check"]:
         source += f"<small>In the literature: {html.escape(row['source_check'])}</small>"
-    return [linked, verdict_mark(row), claim, source, _here(row)]
+    return [f"{linked}<br>{verdict_mark(row)}", claim, source, _here(row)]
 
 
 def _here(row: dict) -> str:

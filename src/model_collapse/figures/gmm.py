@@ -173,7 +173,8 @@ def by_size(archived: Record) -> Figure:
             label=f"{size:,}",
             fits=True,
         )
-    ax.set(xscale="log", yscale="log", xlabel="fits (g + 1)", ylabel="squared L2 distance to g = 0", ylim=(1e-7, 3e3))
+    ax.set(xscale="log", yscale="log", xlabel="fits (g + 1)", ylabel="squared L2 distance to g = 0", ylim=(1e-6, 3e3))
+    ax.set_xlim(left=2)
     ax.legend(title="items a generation", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
