@@ -355,8 +355,9 @@ def test_the_animation_plays_and_pauses(offline) -> None:
     assert label.inner_text() == "generation 0" and button.inner_text() == "Play"
     button.click()
     page.wait_for_function("document.querySelector('.animation input').value > 3")
-    assert button.inner_text() == "Pause"
+    assert button.inner_text() == "Pause" and label.get_attribute("aria-live") == "off"  # not read out frame by frame
     button.click()
+    assert label.get_attribute("aria-live") == "polite"
     assert button.inner_text() == "Play"
     paused = label.inner_text()
     page.wait_for_timeout(500)
@@ -386,6 +387,10 @@ def test_who_prefers_less_motion_steps(offline) -> None:
     box.get_by_role("button").click()
     page.wait_for_timeout(600)
     assert box.locator("output").inner_text() == "generation 1" and box.get_by_role("button").inner_text() == "Step"
+    box.get_by_role("slider").focus()
+    page.keyboard.press("End")
+    box.get_by_role("button").click()
+    assert box.locator("output").inner_text() == "generation 0"
 
 
 def test_the_scorecard_shows_every_claim_and_leads_to_its_figure(offline, book: Path) -> None:

@@ -177,6 +177,19 @@ def test_ctrl_c_says_how_to_go_on_and_does(homes):
     assert not list(homes.glob("results/*/*"))
 
 
+def test_parts_at_the_same_time_add_up(homes):
+    """Four processes on one run; a fifth call merges what they left."""
+    words = [*COMMAND, "run", "gmm", "--study", "two-replace", "--profile", "smoke", "--chains", "12"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    parts = [subprocess.Popen([*words, "--shard", f"{k}/4"], **pipes) for k in (1, 2, 3, 4)]
+    assert [(part.communicate()[1], part.returncode) for part in parts] == [("", 0)] * 4
+    assert len(list(homes.glob("cache/runs/gmm/*/*/history-4-4.npz"))) == 4 and not list(homes.glob("results/gmm/*"))
+    assert subprocess.run(words, stdout=subprocess.DEVNULL).returncode == 0
+    (record,) = homes.glob("results/gmm/*")
+    whole = family("gmm").run("two-replace", "smoke", chains=12, progress=False)
+    assert load_record(record).statistics["mean"].equals(whole.statistics["mean"])
+
+
 def wait_for(condition, seconds: float = 60):
     end = time.monotonic() + seconds
     while not condition():

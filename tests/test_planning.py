@@ -1,8 +1,9 @@
 """The plan names what the archive lacks, and puts first what decides most claims per hour."""
 
+import numpy as np
 import pytest
 
-from model_collapse import planning
+from model_collapse import gmm, planning
 from model_collapse.archive import load_record, save_record
 from model_collapse.claims import CLAIMS
 from model_collapse.cli import main
@@ -56,6 +57,41 @@ def test_a_higher_protocol_makes_stale(home):
     manifest = {k: v for k, v in record.manifest.items() if k not in ("files", "digest", "schema")}
     older = save_record(home / "old", type(record)(manifest | {"protocol": 0}, record.metrics, record.statistics))
     assert planning.staleness(load_record(older.path)) == "protocol"
+
+
+def rewritten(record, folder, **changes):
+    manifest = {k: v for k, v in record.manifest.items() if k not in ("files", "digest", "schema")} | changes
+    return save_record(folder, type(record)(manifest, record.metrics, record.statistics))
+
+
+def test_a_run_with_settings_of_its_own_is_stale_by_protocol_only(home):
+    own = gaussian.run("keep10", "smoke", save=home, chains=4, progress=False)
+    free = gaussian.run(None, "smoke", save=home, n=50, progress=False)
+    for number, record in enumerate((own, free)):
+        assert planning.staleness(load_record(record.path)) == ""
+        older = rewritten(record, home / "gaussian" / f"old-{number}", protocol=0)
+        assert planning.staleness(older) == "protocol"
+
+
+def test_a_study_that_is_no_more(home):
+    record = regression.run("augment", "smoke", save=home, progress=False)
+    assert planning.staleness(rewritten(record, home / "x", run="smoke-gone", study="gone")) == "study"
+    assert planning.staleness(rewritten(record, home / "y", family="gone")) == "family"
+
+
+def test_small_runs_and_own_data_do_not_skew_the_estimate(home, tmp_path):
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).standard_normal((100, 2)))
+    record = gmm.run("blob-replace", "smoke", save=home, name="a", progress=False)
+    rewritten(record, home / "gmm" / "b", seconds={"total": 6 * 5 * 200 * 1e-3})  # a millisecond an item
+    (record.path / "manifest.json").unlink()
+    gmm.run(None, "smoke", data=tmp_path / "mine.npy", save=home, progress=False)
+    hours = find(planning.plan(home), "gmm", "blob-keep10").hours
+    assert hours == pytest.approx(200 * 2051 * 1000 * 1e-3 / 3600)
+
+
+def test_an_empty_folder_is_a_missing_record(home):
+    (home / "gaussian" / "paper-keep10").mkdir(parents=True)
+    assert find(planning.plan(home), "gaussian", "keep10").state == "missing"
 
 
 def test_an_estimate_comes_from_the_family_s_records_where_there_are_any(home):

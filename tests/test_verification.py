@@ -133,3 +133,22 @@ def test_the_command_names_what_cannot_be_trusted(home, mixture, normal, capsys,
     monkeypatch.setattr("sys.argv", ["model-collapse", "verify"])
     with pytest.raises(SystemExit, match="verify one run, such as gmm/paper-blob-replace, or --all"):
         main()
+    monkeypatch.setattr("sys.argv", ["model-collapse", "verify", "gmm/typo"])
+    with pytest.raises(SystemExit, match="no record gmm/typo at"):
+        main()
+
+
+def test_records_that_nothing_here_can_make_do_not_stop_the_rest(home, mixture, normal, capsys, monkeypatch):
+    """A family of another version, a setting that is no longer possible, a manifest that is gone."""
+    forged(normal, manifest={"family": "crystal"}).rename(home / "gaussian" / "a-crystal")
+    config = load_record(normal).manifest["config"] | {"grid": "spiral"}
+    forged(normal, manifest={"config": config}).rename(home / "gaussian" / "b-spiral")
+    monkeypatch.setattr("sys.argv", ["model-collapse", "verify", "--all"])
+    main()
+    out = capsys.readouterr().out
+    assert "intact    gaussian/a-crystal; no family 'crystal' here to compute it again" in out
+    assert "intact    gaussian/b-spiral; stale: grid must be full, marks or ends, not 'spiral'" in out
+    assert "replayed  gmm/smoke-blob-replace" in out and "no archived verdicts here (scorecard.json)" in out
+    (normal / "manifest.json").unlink()
+    with pytest.raises(SystemExit, match="1 of 4 records cannot be trusted: no record at"):
+        main()

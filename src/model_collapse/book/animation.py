@@ -48,7 +48,7 @@ SCRIPT = """\
     if (+slider.value >= labels.length - 1) { show(0); if (still.matches) { return; } }
     if (still.matches) { step(); return; }
     button.textContent = "Pause";
-    output.setAttribute("aria-live", "off");  // or every frame would be read out
+    output.setAttribute("aria-live", "off");  /* or every frame would be read out */
     timer = setInterval(step, 160);
   });
   still.addEventListener("change", stop);
