@@ -8,6 +8,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from model_collapse import datasets, device, vae
 from model_collapse.regimes import HUMAN, make_regime
 from model_collapse.vae.items import Images, Part
+from model_collapse.vae.measure import Eye
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Diverged, Schedule, epoch_images, fit, weights_of
 
@@ -102,6 +103,51 @@ def test_items_survive_being_saved(decoder):
     assert [part.count for part in again.parts] == [4, 9] and not again.finite
     assert (again.parts[0].images == 255).all()
     assert all((again.parts[1].decoder[name] == x).all() for name, x in decoder.items())
+
+
+@pytest.fixture(scope="module")
+def eye():
+    return Eye(datasets.digits(), CPU)
+
+
+def as_tensor(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(images).float() / 255
+
+
+def test_human_images_look_human(eye):
+    seen = eye.measures(as_tensor(datasets.digits().held_out))
+    assert seen["frechet"] == pytest.approx(0, abs=1e-6) and seen["precision"] == seen["recall"] == 1
+    assert seen["nearest"] == pytest.approx(0, abs=1e-2) and seen["classes_alive"] == 1
+    assert seen["class_entropy"] > 3.2 and seen["unsure_share"] < 0.25
+
+
+def test_one_digit_over_and_over_is_seen_as_that(eye):
+    data = datasets.digits()
+    nulls = data.images[data.labels == 0][:120]
+    seen = eye.measures(as_tensor(nulls))
+    assert seen["classes_alive"] <= 0.2 and seen["class_entropy"] < 0.2 and seen["rarest_share"] == 0
+    assert seen["recall"] < 0.3 < seen["precision"] and seen["frechet"] > 10
+
+
+def test_blends_of_two_digits_leave_the_classifier_unsure(eye):
+    data = datasets.digits()
+    pure, other = data.images[:300], np.roll(data.images[:300], 1, axis=0)
+    blends = (pure.astype(int) + other).clip(0, 510) // 2
+    sharp, blended = eye.measures(as_tensor(pure)), eye.measures(as_tensor(blends.astype(np.uint8)))
+    assert blended["unsure_share"] > 2 * sharp["unsure_share"] and blended["confidence"] < sharp["confidence"]
+    assert blended["frechet"] > 3 * sharp["frechet"]
+
+
+def test_other_images_have_no_classifier():
+    data = datasets.digits()
+    assert Eye(datasets.ImageSet("mine", data.images, data.held_out), CPU).measures(torch.rand(9, 8, 8)) == {}
+
+
+def test_a_record_keeps_images_from_the_same_latents():
+    record = vae.run("stream-replace", "smoke", progress=False)
+    kept = record.samples("kept")
+    assert kept["generation"].tolist() == [0, 1, 2] and kept["images"].shape == (3, 30, 8, 8)
+    assert kept["images"].dtype == np.uint8 and kept["images"].std() > 0
 
 
 class Stop(Exception):

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 
 from .. import datasets, device
-from ..recursion import Turn, stream
+from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import BaseConfig, ConfigError, Family, Study
 from .items import Images, Part
+from .measure import Eye
 from .network import VAE, elbo_terms
 from .training import Diverged, Schedule, decode_means, fit, weights_of
 
@@ -33,6 +34,7 @@ VARIANTS = {
     "stored": "a finite set of means sampled once a generation",
     "binarised": "every batch a fresh Bernoulli draw from the last decoder's means",
 }
+SHOWN = 30  # images that a record keeps of every generation that is named
 FEW, MANY = 100, 2000  # generated images that are encoded: as released, and enough for a steady number
 
 
@@ -50,6 +52,8 @@ class Config(BaseConfig):
         Schedule of every generation; under `accumulate` and `augment` an epoch has the steps of `replace`.
     latent : int
         Dimension of the latent space.
+    classifier : int
+        Seed of the archived classifier that measures.
     device : {"auto", "cpu", "cuda"}
     precision : {"auto", "bf16", "fp32"}
         See `model_collapse.device.compute`.
@@ -60,6 +64,7 @@ class Config(BaseConfig):
     epochs: int = 30
     batch: int = 256
     latent: int = 20
+    classifier: int = 0
     device: str = "auto"
     precision: str = "auto"
 
@@ -114,9 +119,10 @@ class VAELearner:
         ``latent_sd``, ``latent_sd_2000``: sd of the posterior means that the encoder of generation 0 gives 100 (as
         released) and 2,000 images of this generation; ``latent_mean``: their mean over the latter; ``negative_elbo``:
         of held-out human images, in nats an image; ``pixel_variance``: mean over pixels of the variance over images.
+        See `model_collapse.vae.measure` for what the fixed classifier sees.
         """
-        images = decode_means(model, MANY, self._generator(turn.measure), self.compute).unsqueeze(1)
-        latents, _ = self.first.encode(images.contiguous(memory_format=torch.channels_last))
+        images = decode_means(model, MANY, self._generator(turn.measure), self.compute)
+        latents, _ = self.first.encode(images.unsqueeze(1).contiguous(memory_format=torch.channels_last))
         held = torch.from_numpy(self.data.held_out).to(self.compute.device).float().unsqueeze(1) / 255
         noise = torch.randn(
             len(held), model.latent, generator=self._generator(turn.measure), device=self.compute.device
@@ -130,7 +136,13 @@ class VAELearner:
             "negative_elbo": (error + divergence).mean(),
             "pixel_variance": images.var(0).mean(),
         }
+        found |= self.eye.measures(images)
         return {name: np.array([float(value)]) for name, value in found.items()}
+
+    @cached_property
+    def eye(self) -> Eye:
+        """The fixed classifier, and what it sees in human images."""
+        return Eye(self.data, self.compute, self.config.classifier)
 
     def _fit(self, items: Images, turn: Turn, kept: Path | None) -> VAE:
         schedule = Schedule(self.config.epochs, self.config.batch)
@@ -176,6 +188,15 @@ def restore(arrays: dict[str, np.ndarray]) -> Images:
     return Images.from_arrays(arrays)
 
 
+@torch.no_grad()
+def keep(generation: Generation) -> dict[str, np.ndarray]:
+    """Images from latents that are the same in every generation and chain, 8 bit, shape (images, side, side)."""
+    network = generation.model
+    where = next(network.parameters()).device
+    z = torch.randn(SHOWN, network.latent, generator=torch.Generator().manual_seed(0)).to(where)
+    return {"images": (torch.sigmoid(network.decode(z).float()) * 255).round().to(torch.uint8).squeeze(1).cpu().numpy()}
+
+
 def _whole(images: np.ndarray) -> Images:
     return Images((Part(len(images), images),))
 
@@ -196,11 +217,12 @@ def work(config: Config) -> float:
     return config.chains * (config.generations + 1) * config.epochs * items * (1 if config.images == "mnist" else 0.1)
 
 
+_EVERY = tuple(range(21))
 PROFILES = {
-    "smoke": Config(chains=2, generations=2, images="digits", n=400, epochs=2, batch=100),
-    "quick": Config(chains=2, generations=5, images="digits", epochs=40, batch=64),
-    "laptop": Config(chains=3, generations=5, epochs=5, threads=2),
-    "paper": Config(chains=5, generations=20, threads=2),
+    "smoke": Config(chains=2, generations=2, images="digits", n=400, epochs=2, batch=100, marks=_EVERY),
+    "quick": Config(chains=2, generations=5, images="digits", epochs=40, batch=64, marks=_EVERY),
+    "laptop": Config(chains=3, generations=5, epochs=5, threads=2, marks=_EVERY),
+    "paper": Config(chains=5, generations=20, threads=2, marks=_EVERY),
 }
 
 STUDIES = {
@@ -224,6 +246,7 @@ FAMILY = Family(
     restore,
     default_variant="stream",
     load=load,
+    keep=keep,
     work=work,
     pace=3e-4,
     gpu=("paper",),

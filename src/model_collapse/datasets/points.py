@@ -1,93 +1,19 @@
-"""Named real data with their checksums, and a person's own data, read with care."""
+"""A person's own points, from a table or an array."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import platform
-import re
 import tokenize
 import zipfile
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-__all__ = [
-    "DataError",
-    "ImageSet",
-    "PointSet",
-    "Text",
-    "digits",
-    "language_reference",
-    "mnist",
-    "read_points",
-    "read_text",
-    "word_counts",
-]
+from .errors import DataError
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-
-
-class DataError(ValueError):
-    """Data that cannot be read or used. The message is one line that names the file and the reason."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text and what a manifest says of it."""
-
-    name: str
-    text: str
-
-    def card(self) -> dict[str, object]:
-        """Name, SHA-256, length, words and different words; never a path."""
-        encoded, counts = self.text.encode(), word_counts(self.text)
-        checksum = hashlib.sha256(encoded).hexdigest()
-        size = {"bytes": len(encoded), "words": sum(counts.values()), "types": len(counts)}
-        return {"name": self.name, "sha256": checksum} | size
-
-
-def language_reference() -> Text:
-    """The language reference that every CPython carries (``pydoc_data.topics``), topics in order of their names."""
-    from pydoc_data.topics import topics
-
-    version = ".".join(platform.python_version_tuple()[:2])
-    return Text(f"CPython {version} language reference", "\n\n".join(topics[name] for name in sorted(topics)))
-
-
-def read_text(path: Path) -> Text:
-    """A person's own text file, UTF-8.
-
-    Raises
-    ------
-    DataError
-        Where the file is missing, empty, binary, not UTF-8, or holds no words.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path.name}: {error.strerror or error}") from None
-    if not raw.strip():
-        raise DataError(f"{path.name} is empty")
-    if b"\0" in raw:
-        raise DataError(f"{path.name} is binary, not text")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name} is not UTF-8 (byte {error.start}); convert it first, e.g. with iconv") from None
-    if not _WORD.search(text):
-        raise DataError(f"{path.name} holds no words")
-    return Text(path.name, text)
-
-
-def word_counts(text: str) -> dict[str, int]:
-    """Count of every word, lower case, commonest first (ties in alphabetical order)."""
-    counts = Counter(_WORD.findall(text.lower()))
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
+__all__ = ["MOST_DIMENSIONS", "PointSet", "read_points"]
 
 MOST_DIMENSIONS = 10
 
@@ -197,61 +123,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Grey images of 8 bit, some held out, and what a manifest says of them.
-
-    Attributes
-    ----------
-    images, held_out : numpy.ndarray of uint8, shape (images, side, side)
-    labels, held_out_labels : numpy.ndarray of int, shape (images,), or None
-    """
-
-    name: str
-    images: np.ndarray
-    held_out: np.ndarray
-    labels: np.ndarray | None = None
-    held_out_labels: np.ndarray | None = None
-
-    def card(self) -> dict[str, object]:
-        """Name, SHA-256 of all pixels, numbers of images and their side; never a path."""
-        checksum = hashlib.sha256(self.images.tobytes() + self.held_out.tobytes()).hexdigest()
-        size = {"images": len(self.images), "held_out": len(self.held_out), "side": self.images.shape[1]}
-        return {"name": self.name, "sha256": checksum} | size
-
-
-def digits() -> ImageSet:
-    """The 8 x 8 digits that scikit-learn carries; every sixth is held out."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)
-    held = np.arange(len(images)) % 6 == 5
-    return ImageSet("scikit-learn digits", images[~held], images[held], bunch.target[~held], bunch.target[held])
-
-
-def mnist() -> ImageSet:
-    """MNIST through torchvision: from ``MODEL_COLLAPSE_DATA``, or from the user's cache, or downloaded there.
-
-    Raises
-    ------
-    DataError
-        Where it is in neither place and cannot be downloaded.
-    """
-    from torchvision.datasets import MNIST
-
-    from .runs.places import cache_root
-
-    given = os.environ.get("MODEL_COLLAPSE_DATA")
-    for root, download in ((given, False), (cache_root() / "data", False), (cache_root() / "data", True)):
-        try:
-            sets = [MNIST(root, train=train, download=download) for train in (True, False)] if root else []
-        except (RuntimeError, OSError) as error:
-            reason = error
-            continue
-        if sets:
-            (train, test) = ((part.data.numpy(), part.targets.numpy()) for part in sets)
-            return ImageSet("MNIST", train[0], test[0], train[1], test[1])
-    raise DataError(f"MNIST is not here and cannot be downloaded ({reason}): put it where MODEL_COLLAPSE_DATA points")

@@ -1,0 +1,19 @@
+"""Named real data with their checksums, and a person's own data, read with care."""
+
+from .errors import DataError
+from .images import ImageSet, digits, mnist
+from .points import PointSet, read_points
+from .text import Text, language_reference, read_text, word_counts
+
+__all__ = [
+    "DataError",
+    "ImageSet",
+    "PointSet",
+    "Text",
+    "digits",
+    "language_reference",
+    "mnist",
+    "read_points",
+    "read_text",
+    "word_counts",
+]

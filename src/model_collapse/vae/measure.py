@@ -1,0 +1,64 @@
+"""What a fixed classifier sees in generated images, held against what it sees in human ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..datasets import ImageSet
+from ..device import Compute
+from ..distances import frechet_distance, nearest_distances, precision_recall
+from ..features import load_classifier
+
+__all__ = ["SURE", "Eye"]
+
+SURE = 0.9
+NEIGHBOURS = 5
+CLASSIFIERS = {"MNIST": "mnist", "scikit-learn digits": "digits"}
+
+
+class Eye:
+    """A fixed classifier of digits, and the features of human images that the model has not seen.
+
+    Parameters
+    ----------
+    data : ImageSet
+        MNIST or scikit-learn's digits; for other images there is no classifier and nothing is measured.
+    seed : int
+        Of the archived classifier.
+    """
+
+    def __init__(self, data: ImageSet, compute: Compute, seed: int = 0):
+        name = CLASSIFIERS.get(data.name)
+        self.network = load_classifier(name, seed)[0].to(compute.device) if name else None
+        if self.network is not None:
+            human = torch.from_numpy(data.held_out).to(compute.device).float() / 255
+            self.human, _ = self.network.look(human)
+
+    def measures(self, images: torch.Tensor) -> dict[str, float]:
+        """Of images (images, side, side) in [0, 1]; nothing where there is no classifier.
+
+        ``class_entropy`` of the histogram of classes, in bits; ``classes_alive``: share of the classes that at least
+        one image in a hundred falls into, ten classes expected in equal parts; ``rarest_share``: share of the rarest
+        class; ``unsure_share``: share of images that get less than 0.9 for every class; ``confidence``: mean of the
+        largest probability; ``frechet``, ``precision``, ``recall`` in the classifier's features against human images
+        that were held out; ``nearest``: mean distance to the nearest of these.
+        """
+        if self.network is None:
+            return {}
+        features, probabilities = self.network.look(images)
+        shares = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
+        top = probabilities.max(axis=1)
+        few = min(len(features), len(self.human))
+        precision, recall = precision_recall(self.human[:few], features[:few], NEIGHBOURS)
+        return {
+            "class_entropy": float(-(shares[shares > 0] * np.log2(shares[shares > 0])).sum()),
+            "classes_alive": float((shares >= 0.01).mean()),
+            "rarest_share": float(shares.min()),
+            "unsure_share": float((top < SURE).mean()),
+            "confidence": float(top.mean()),
+            "frechet": frechet_distance(self.human, features),
+            "precision": precision,
+            "recall": recall,
+            "nearest": float(nearest_distances(features, self.human).mean()),
+        }
