@@ -238,3 +238,11 @@ def test_impossible_settings_are_refused(message):
 def test_a_device_that_is_not_there():
     with pytest.raises(ValueError, match="device 'cuda' is not there: take --set device=cpu"):
         vae.run(None, "smoke", device="cuda", progress=False)
+
+
+def test_own_images_are_learned_from_and_class_measures_are_left_out(tmp_path):
+    np.save(tmp_path / "mine.npy", datasets.digits().images[:300])
+    record = vae.run(None, "smoke", data=tmp_path / "mine.npy", n=0, progress=False)
+    assert record.manifest["data"]["name"] == "mine.npy" and record.manifest["data"]["images"] == 250
+    known = set(record.statistics["metric"])
+    assert "latent_sd" in known and not known & {"class_entropy", "unsure_share", "frechet", "recall"}

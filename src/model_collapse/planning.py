@@ -9,8 +9,9 @@ from pathlib import Path
 
 from .archive import ArchiveError, Record, load_record
 from .claims import CLAIMS, Claim
+from .datasets import DataError
 from .families import FAMILIES, family
-from .runs import ConfigError
+from .runs import BaseConfig, ConfigError, Family
 
 __all__ = ["Item", "archived", "plan", "staleness"]
 
@@ -88,10 +89,18 @@ def staleness(record: Record) -> str:
         differ += [] if config == today else ["config"]
         differ += [] if list(arms.values()) == list(swept) else ["arms"]
     if said["data"] is not None and chosen.load and config.variant != chosen.data_variant:
-        card = chosen.load(config, None).card()
+        card = _card_at_hand(chosen, config)
         if card["name"] == said["data"]["name"] and card["sha256"] != said["data"]["sha256"]:
             differ.append("data")
     return ", ".join(differ)
+
+
+def _card_at_hand(chosen: Family, config: BaseConfig) -> dict:
+    """What a manifest would say today of the data of a configuration; of no name where they are not here."""
+    try:
+        return chosen.load(config, None).card()
+    except DataError:
+        return {"name": None}
 
 
 def _state(root: Path, name: str, study: str, profile: str) -> str:

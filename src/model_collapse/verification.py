@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -23,6 +24,7 @@ import numpy as np
 from . import archive, claims, device
 from .archive import ArchiveError, Record, load_record
 from .claims import CLAIMS
+from .datasets import DataError
 from .families import FAMILIES, family
 from .planning import staleness
 from .runs import ConfigError
@@ -152,7 +154,8 @@ def _rerun(record: Record, run: str) -> str:
     config, arms = family(record.manifest["family"]).recorded(record.manifest)
     data = None
     if said["data"] is not None:
-        data = chosen.load(config, None) if config.variant != chosen.data_variant else None
+        with contextlib.suppress(DataError):
+            data = chosen.load(config, None) if config.variant != chosen.data_variant else None
         if data is None or data.card() != said["data"]:
             return f"its data, {said['data']['name']}, are not at hand"
     numbered = list(enumerate(arms.items()))

@@ -2,6 +2,7 @@
 
 from .errors import DataError
 from .images import ImageSet, digits, mnist
+from .pictures import read_images
 from .points import PointSet, read_points
 from .text import Text, language_reference, read_text, word_counts
 
@@ -13,6 +14,7 @@ __all__ = [
     "digits",
     "language_reference",
     "mnist",
+    "read_images",
     "read_points",
     "read_text",
     "word_counts",

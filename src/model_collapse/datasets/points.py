@@ -74,11 +74,7 @@ def _read_numpy(path: Path) -> np.ndarray:
             if "points" in found.files:
                 return np.asarray(found["points"])
             fitting = [x for x in (np.asarray(found[name]) for name in found.files) if x.ndim == 2]
-            if len(fitting) != 1:
-                raise DataError(
-                    f"{path.name} holds {', '.join(found.files) or 'nothing'}: name the array of points 'points'"
-                )
-            return fitting[0]
+            names = ", ".join(found.files) or "nothing"
     except (
         ValueError,
         SyntaxError,
@@ -90,6 +86,9 @@ def _read_numpy(path: Path) -> np.ndarray:
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
+    if len(fitting) != 1:
+        raise DataError(f"{path.name} holds {names}: name the array of points 'points'")
+    return fitting[0]
 
 
 def _read_csv(path: Path) -> np.ndarray:

@@ -159,9 +159,9 @@ class VAELearner:
 
 
 def load(config: Config, path: Path | None) -> datasets.ImageSet | None:
-    """The human images of a configuration."""
+    """A person's own images, or the human images of a configuration."""
     if path is not None:
-        return None
+        return datasets.read_images(path)
     return datasets.digits() if config.images == "digits" else datasets.mnist()
 
 

@@ -1,0 +1,197 @@
+"""A person's own images: arrays, idx files, a folder, a zip. Nothing is ever unpacked to the disk."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from .errors import DataError
+from .images import ImageSet
+
+__all__ = ["LEAST_IMAGES", "read_images"]
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm"}
+LEAST_IMAGES, MOST_IMAGES = 60, 200_000
+MOST_PIXELS = 50_000_000  # of one picture
+MOST_BYTES, MOST_RATIO = 4 * 2**30, 500  # of an archive, unpacked; and unpacked over packed
+IDX_IMAGES = 0x00000803
+HELD_OUT = 6  # every sixth image is held out
+
+
+def read_images(path: Path) -> ImageSet:
+    """Images from .npy, .npz, idx (plain or gzipped), a folder or a .zip, as grey squares of 28 pixels (8, if smaller).
+
+    Of a .npz the array named ``images`` is taken, else the only one that can be images, with ``labels`` if it is there;
+    in a folder or zip whose pictures all lie in folders, the innermost folder is the label. Pictures are cut to their
+    middle square. Every sixth image is held out.
+
+    Raises
+    ------
+    DataError
+        Where nothing can be read, a shape, type or range does not fit, there are fewer than 60 images, labels do not
+        match, an archive would unpack to gigabytes or names a place outside itself.
+    """
+    if not path.exists():
+        raise DataError(f"{path.name}: No such file or directory")
+    try:
+        images, labels = _read(path)
+    except OSError as error:
+        raise DataError(f"{path.name}: {error.strerror or error}") from None
+    if len(images) < LEAST_IMAGES:
+        raise DataError(f"{path.name} has {len(images)} images, fewer than the {LEAST_IMAGES} that are needed")
+    if labels is not None and len(labels) != len(images):
+        raise DataError(f"{path.name} has {len(labels)} labels for {len(images)} images")
+    held = np.arange(len(images)) % HELD_OUT == HELD_OUT - 1
+    split = (None, None) if labels is None else (labels[~held], labels[held])
+    return ImageSet(path.name, images[~held], images[held], *split)
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        names = [PurePosixPath(file.relative_to(path).as_posix()) for file in files]
+        return _pictures(path.name, names, (file.read_bytes() for file in files))
+    with open(path, "rb") as stream:
+        start = stream.read(4)
+    if start[:2] == b"\x1f\x8b" or start == struct.pack(">I", IDX_IMAGES):
+        return _squares(_read_idx(path), path.name), None
+    if path.suffix.lower() == ".zip":
+        return _read_zip(path)
+    if path.suffix.lower() in (".npy", ".npz"):
+        return _read_arrays(path)
+    raise DataError(f"{path.name}: images come as .npy, .npz, idx, idx.gz, a folder or a .zip")
+
+
+def _read_idx(path: Path) -> np.ndarray:
+    try:
+        opened = gzip.open if path.read_bytes()[:2] == b"\x1f\x8b" else open
+        with opened(path, "rb") as stream:
+            magic, count, rows, columns = struct.unpack(">IIII", stream.read(16))
+            size = count * rows * columns
+            if magic != IDX_IMAGES or size > MOST_BYTES:
+                raise DataError(f"{path.name} is no idx file of images")
+            raw = stream.read(size + 1)
+    except (struct.error, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path.name} cannot be read as idx: {error}") from None
+    if len(raw) != size:
+        raise DataError(f"{path.name} is truncated or too long: {len(raw)} bytes of pixels, not {size}")
+    return np.frombuffer(raw, dtype=np.uint8).reshape(count, rows, columns)
+
+
+def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    try:
+        with open(path, "rb") as stream:
+            found = np.load(stream, allow_pickle=False)
+            if not isinstance(found, np.lib.npyio.NpzFile):
+                return _squares(np.asarray(found), path.name), None
+            names = found.files
+            if "images" not in names:
+                names = [name for name in names if np.asarray(found[name]).ndim in (3, 4)]
+            elif "images" in names:
+                names = ["images"]
+            if len(names) != 1:
+                held = ", ".join(found.files) or "nothing"
+                raise DataError(f"{path.name} holds {held}: name the array of images 'images'")
+            labels = np.asarray(found["labels"]) if "labels" in found.files else None
+            if labels is not None and labels.ndim != 1:
+                raise DataError(f"{path.name}: labels of shape {labels.shape} are not one for each image")
+            coded = None if labels is None else np.unique(labels, return_inverse=True)[1]
+            return _squares(np.asarray(found[names[0]]), path.name), coded
+    except (ValueError, SyntaxError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
+
+
+def _read_zip(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            for entry in entries:
+                name = PurePosixPath(entry.filename.replace("\\", "/"))
+                if name.is_absolute() or ".." in name.parts or ":" in entry.filename:
+                    raise DataError(f"{path.name}: the name {entry.filename!r} points outside the archive")
+            unpacked, packed = (
+                sum(getattr(entry, kind) for entry in entries) for kind in ("file_size", "compress_size")
+            )
+            if unpacked > MOST_BYTES or unpacked > MOST_RATIO * max(packed, 1):
+                raise DataError(f"{path.name} would unpack from {packed:,} to {unpacked:,} bytes; refusing to")
+            chosen = sorted(
+                (entry for entry in entries if PurePosixPath(entry.filename).suffix.lower() in SUFFIXES),
+                key=lambda entry: entry.filename,
+            )
+            names = [PurePosixPath(entry.filename) for entry in chosen]
+            return _pictures(path.name, names, (archive.read(entry) for entry in chosen))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path.name} cannot be read as .zip: {error}") from None
+
+
+def _pictures(
+    where: str, names: list[PurePosixPath], contents: Iterator[bytes]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    if not names:
+        raise DataError(f"{where} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+    if len(names) > MOST_IMAGES:
+        raise DataError(f"{where} holds {len(names):,} pictures, more than {MOST_IMAGES:,}")
+    found: list[Image.Image] = []
+    for name, raw in zip(names, contents, strict=True):
+        try:
+            with Image.open(io.BytesIO(raw)) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise DataError(f"{where}: {name} has {picture.width} x {picture.height} pixels, too many")
+                found.append(_middle(picture.convert("L")))
+        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{where}: {name} cannot be read as a picture") from None
+    side = 28 if max(picture.width for picture in found) >= 16 else 8
+    images = np.stack([np.asarray(picture.resize((side, side), Image.Resampling.LANCZOS)) for picture in found])
+    folders = [name.parent.name for name in names]
+    labelled = all(folders) and len(set(folders)) > 1
+    return images, np.unique(folders, return_inverse=True)[1] if labelled else None
+
+
+def _middle(picture: Image.Image) -> Image.Image:
+    """The middle square, at most 256 pixels wide so that many pictures fit into memory."""
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    square = picture.crop((left, top, left + side, top + side))
+    return square.resize((256, 256), Image.Resampling.LANCZOS) if side > 256 else square
+
+
+def _squares(x: np.ndarray, where: str) -> np.ndarray:
+    """An array of images as 8-bit grey squares."""
+    if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[-1] not in (1, 3, 4):
+        x = np.moveaxis(x, 1, -1)
+    if x.ndim == 3:
+        x = x[..., None]
+    if x.ndim != 4 or x.shape[-1] not in (1, 3, 4) or 0 in x.shape:
+        raise DataError(f"{where}: shape {x.shape} is not (images, rows, columns), with or without colours")
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{where}: pixels of type {x.dtype} are no numbers")
+    low, high = x.min(), x.max()
+    whole = x.dtype.kind in "biu" and x.dtype != bool
+    if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > (255 if whole else 1):
+        wanted = "0 to 255" if whole else "0 to 1"
+        raise DataError(f"{where}: pixels from {low:g} to {high:g}; {x.dtype} must lie in {wanted}")
+    x = x.astype(np.uint8) if whole else (x.astype(np.float32) * 255).round().astype(np.uint8)
+    side = 28 if min(x.shape[1:3]) >= 16 else 8
+    if x.shape[1:] == (side, side, 1):
+        return np.ascontiguousarray(x[..., 0])
+    modes = {1: "L", 3: "RGB", 4: "RGBA"}
+    pictures = (Image.fromarray(some.squeeze() if x.shape[-1] == 1 else some, modes[x.shape[-1]]) for some in x)
+    return np.stack(
+        [
+            np.asarray(_middle(picture.convert("L")).resize((side, side), Image.Resampling.LANCZOS))
+            for picture in pictures
+        ]
+    )
