@@ -54,7 +54,7 @@ def counts_table(rows: Mapping[str, dict]) -> HTML:
 def scorecard_table(rows: Mapping[str, dict], groups: Sequence[str], links: Mapping[str, str]) -> HTML:
     """The claims of some groups: source and its number, measured value, interval, chains, profile and verdict."""
     lines = [_row(rows[claim.id], links) for claim in CLAIMS if claim.group in groups]
-    return html_table(["", "claim", "the source", "here"], lines, "verdicts scorecard")
+    return html_table(["", "claim", "the source", "here"], lines, "verdicts")
 
 
 def _row(row: dict, links: Mapping[str, str]) -> list[str]:

@@ -56,9 +56,7 @@ def judge(results: str | Path | None = None) -> dict[str, dict]:
 
 def verdict_table(rows: Mapping[str, dict], ids: Sequence[str]) -> HTML:
     """Claims with what the source says, what was measured and the verdict, one row a claim."""
-    return html_table(
-        ["", "verdict", "claim", "the source", "here", "chains"], [_row(rows[name]) for name in ids], "verdicts"
-    )
+    return html_table(["", "claim", "the source", "here", "chains"], [_row(rows[name]) for name in ids], "verdicts")
 
 
 def comparison(header: Sequence[str], rows: Sequence[Sequence[object]]) -> HTML:
@@ -78,13 +76,13 @@ def _row(row: dict) -> list[str]:
     if row["source_check"]:  # a popular account: what the literature says of it stands beside it
         source = f"popular accounts: {source}. In the literature: {row['source_check']}"
     cells = [row["statement"], source, row["measured"], f"{row['chains']:,}" if row["chains"] else "–"]
-    return [html.escape(row["id"]), verdict_mark(row), *map(html.escape, cells)]
+    return [f"{html.escape(row['id'])}<br>{verdict_mark(row)}", *map(html.escape, cells)]
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> HTML:
     """A table whose cells are HTML; on a narrow screen each row of kind "verdicts" becomes a small card."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-    labels = [f' data-label="{html.escape(cell)}"' if cell and cell != "verdict" else "" for cell in header]
+    labels = [f' data-label="{html.escape(cell)}"' if cell else "" for cell in header]
     body = "".join(
         "<tr>" + "".join(f"<td{label}>{cell}</td>" for label, cell in zip(labels, row, strict=True)) + "</tr>"
         for row in rows
