@@ -134,15 +134,15 @@ def _whole(record: Record, run: str) -> None:
 
 def _replayed(record: Record, run: str) -> bool:
     """Measure again what the record keeps; False where it keeps nothing to measure."""
-    replay = family(record.manifest["family"]).replay
-    config, arms = family(record.manifest["family"]).recorded(record.manifest)
+    chosen = family(record.manifest["family"])
+    config, arms = chosen.recorded(record.manifest)
     found = False
     for arm, settings in arms.items():
         name = f"kept-{arm}" if arm else "kept"
-        if replay is None or f"samples/{name}.npz" not in record.manifest["files"]:
+        if chosen.replay is None or f"samples/{name}.npz" not in record.manifest["files"]:
             continue
         kept = record.samples(name)
-        measured = replay(dataclasses.replace(config, **settings), kept)
+        measured = chosen.replay(dataclasses.replace(config, **settings), kept)
         _compare(record, run, arm, kept["generation"], measured, "measured again")
         found = True
     return found
@@ -151,17 +151,17 @@ def _replayed(record: Record, run: str) -> bool:
 def _rerun(record: Record, run: str) -> str:
     """Make the first generations of the first block anew, in the first and the last arm; why not, where it was not."""
     said, chosen = record.manifest, family(record.manifest["family"])
-    config, arms = family(record.manifest["family"]).recorded(record.manifest)
+    config, arms = chosen.recorded(said)
     data = None
     if said["data"] is not None:
         with contextlib.suppress(DataError):
             data = chosen.load(config, None) if config.variant != chosen.data_variant else None
         if data is None or data.card() != said["data"]:
             return f"its data, {said['data']['name']}, are not at hand"
-    numbered = list(enumerate(arms.items()))
-    for number, (arm, settings) in dict([numbered[0], numbered[-1]]).items():
-        to = min(RERUN_TO, config.generations)
-        short = dataclasses.replace(config, **settings, generations=to)
+    for number, (arm, settings) in enumerate(arms.items()):
+        if 0 < number < len(arms) - 1:
+            continue
+        short = dataclasses.replace(config, **settings, generations=min(RERUN_TO, config.generations))
         chains, seed = min(config.block, config.chains), (said["seed"], number, 0)
         with device.threads(config.threads):
             metrics = run_block(
