@@ -9,6 +9,7 @@ from model_collapse import datasets, device, vae
 from model_collapse.regimes import HUMAN, make_regime
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.measure import Eye
+from model_collapse.vae.minority import make_rare
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Diverged, Schedule, epoch_images, fit, weights_of
 
@@ -148,6 +149,51 @@ def test_a_record_keeps_images_from_the_same_latents():
     kept = record.samples("kept")
     assert kept["generation"].tolist() == [0, 1, 2] and kept["images"].shape == (3, 30, 8, 8)
     assert kept["images"].dtype == np.uint8 and kept["images"].std() > 0
+    again = vae.FAMILY.replay(vae.FAMILY.recorded(record.manifest)[0], kept)["latent_sd"][:, 0]
+    assert again == pytest.approx(record.chains("latent_sd")[0].to_numpy(), rel=1e-5)
+    assert {f"{name}_second" for name in vae.AGAIN} <= set(record.statistics["metric"])
+
+
+def test_a_class_made_rare_is_rare_and_the_others_are_whole():
+    data, rng = datasets.digits(), np.random.default_rng(4)
+    left, minority = make_rare(data, 0.01, rng)
+    before, after = np.bincount(data.labels), np.bincount(left.labels, minlength=10)
+    others = np.arange(10) != minority.label
+    assert (before[others] == after[others]).all()
+    assert after[minority.label] == round(0.01 / 0.99 * before[others].sum())
+    assert minority.shares.sum() == pytest.approx(1) and minority.shares[minority.label] == pytest.approx(
+        0.01, abs=1e-3
+    )
+    assert {make_rare(data, 0.01, rng)[1].label for _ in range(20)} > {minority.label}
+
+
+def test_what_a_student_knows_of_a_class_depends_on_what_it_was_shown():
+    """Shown human images of every class it knows them all; shown none of the rare one, only that one is lost."""
+    data = datasets.digits()
+    _, minority = make_rare(data, 0.01, np.random.default_rng(0))
+    rows = np.tile(np.arange(len(data.images)), 6)
+    all_classes, without = rows, rows[data.labels[rows] != minority.label]
+
+    def known(rows):
+        return minority.measures(data.images[rows], data.labels[rows], data, np.random.default_rng(1))
+
+    whole, lost = known(all_classes), known(without)
+    assert whole["minority_recall"] > 0.5 and lost["minority_recall"] == 0 == lost["minority_share"]
+    assert abs(whole["accuracy"] - lost["accuracy"]) < 0.05
+
+
+def test_the_network_of_generation_0_is_shared_by_runs_that_differ_later(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    scale = {"chains": 1, "generations": 1, "n": 200, "epochs": 1, "progress": False, "save": tmp_path}
+    alone = vae.run("stream-keep10", "smoke", **{**scale, "save": None})
+    vae.run("stream-replace", "smoke", **scale)
+    (first,) = (tmp_path / "cache" / "vae").iterdir()
+    trained = first.stat().st_mtime_ns
+    assert vae.run("stream-keep10", "smoke", **scale).metrics.equals(alone.metrics)
+    assert first.stat().st_mtime_ns == trained
+    vae.run("minority-replace", "smoke", **scale)
+    vae.run("stream-replace", "smoke", **scale, seed=1, name="other")
+    assert len(list((tmp_path / "cache" / "vae").iterdir())) == 3
 
 
 class Stop(Exception):
@@ -219,6 +265,7 @@ IMPOSSIBLE = {
     "device must be auto, cpu or cuda, not 'tpu'": {"device": "tpu"},
     "precision must be auto, bf16 or fp32, not 'int8'": {"precision": "int8"},
     "block must be 1, one network a chain, not 2": {"block": 2},
+    r"rare must lie in \[0, 0.5\), not 0.7": {"rare": 0.7},
     "n = 2000 is more than the 1498 images of scikit-learn digits": {"n": 2000},
     "2 generations of 900 fresh images need 1800 set aside, not 1098": {
         "regime": "fresh",

@@ -14,6 +14,7 @@ FAMILIES = {
     "gaussian": "model_collapse.theory.gaussian",
     "gmm": "model_collapse.gmm",
     "regression": "model_collapse.theory.regression",
+    "vae": "model_collapse.vae",
 }
 """Every family that can be run, and its room."""
 

@@ -69,12 +69,22 @@ class Classifier(nn.Module):
             probabilities.append(self.head(seen).softmax(1).cpu().numpy())
         return np.concatenate(features), np.concatenate(probabilities)
 
+    def classes_of(self, images: np.ndarray) -> np.ndarray:
+        """The likeliest class of each image (images, side, side), 8 bit."""
+        return self.look(torch.from_numpy(images).float() / 255)[1].argmax(axis=1)
 
-def train_classifier(data: datasets.ImageSet, seed: int, epochs: int = EPOCHS) -> tuple[Classifier, float]:
-    """A classifier of the labelled images, on the processor in single precision, and its accuracy on those held out."""
+
+@torch.enable_grad()
+def train_classifier(
+    data: datasets.ImageSet, seed: int, epochs: int = EPOCHS, classes: int | None = None
+) -> tuple[Classifier, float]:
+    """A classifier of the labelled images, on the processor in single precision, and its accuracy on those held out.
+
+    Without `classes` there are as many as the labels name.
+    """
     rng = np.random.default_rng(seed)
     with device.seeded(rng):
-        network = Classifier(data.images.shape[1], int(data.labels.max()) + 1)
+        network = Classifier(data.images.shape[1], classes or int(data.labels.max()) + 1)
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs)
     for _ in range(epochs):
@@ -93,8 +103,7 @@ def train_classifier(data: datasets.ImageSet, seed: int, epochs: int = EPOCHS) -
 
 def accuracy(network: Classifier, images: np.ndarray, labels: np.ndarray) -> float:
     """Share of the images (images, side, side), 8 bit, whose class is right."""
-    _, probabilities = network.look(torch.from_numpy(images).float() / 255)
-    return float((probabilities.argmax(axis=1) == labels).mean())
+    return float((network.classes_of(images) == labels).mean())
 
 
 def features_root() -> Path:

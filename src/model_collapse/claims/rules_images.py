@@ -4,14 +4,15 @@ A VAE chain has its own generation 0; the GAN's chains share data and feature ne
 
 Records, by study, and the metrics read from them:
 
-vae/``stream-replace``
-    pool drawn on the fly from the last decoder, as released. ``latent_sd``: sd of the generation-0 encoder's posterior
-    means over 100 images of generation g; ``unsure_share``: share of images that a fixed classifier gives less than
-    0.9 for any class; g to 20.
+vae/``released-replace``, ``long-replace``, ``stream-replace``
+    pool drawn on the fly from the last decoder, as released, with the released 30 epochs, with fewer to g = 20, and as
+    the control of the other regimes. ``latent_sd``: sd of the generation-0 encoder's posterior means over 100 images of
+    generation g; ``unsure_share``: share of images that a fixed classifier gives less than 0.9 for any class.
 vae/``stream-keep10``, ``stream-accumulate``
-    the same with 10 % human images kept, and on all data so far, at equal optimiser steps; ``latent_sd``.
+    the control with 10 % human images kept, and on all data so far, at equal optimiser steps; ``latent_sd``.
 vae/``minority-replace``
-    a planted class of 1 %. ``minority_recall``, ``accuracy``: of a classifier trained on sample g, on human images.
+    one class, drawn for every chain, is 1 % of the human images. ``minority_recall``, ``accuracy``: of a classifier
+    trained on images of generation g, on human images of the same make-up.
 gan/``replace-unbiased``, ``replace-truncated``, ``augment-unbiased``, ``accumulate-unbiased``
     lambda = 1, lambda = 0.7, all human images + the last sample, and all samples so far. ``frechet``, ``precision``,
     ``recall``; ``spectral_excess``: power of the samples' spectrum beyond human images'; ``feature_distance``: mean

@@ -248,7 +248,7 @@ def restore(arrays: dict[str, np.ndarray]) -> Sample:
     return Sample.from_arrays(arrays)
 
 
-def keep(generation: Generation) -> dict[str, np.ndarray]:
+def keep(learner: MixtureLearner, generation: Generation) -> dict[str, np.ndarray]:
     """The mixtures of a block of chains, and some points of the first few for looking at."""
     model, x = generation.model, generation.synthetic.x
     spots = np.linspace(0, x.shape[1] - 1, min(SHOWN[1], x.shape[1])).astype(int)

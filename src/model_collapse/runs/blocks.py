@@ -48,7 +48,7 @@ def run_block(
     checkpoint: float,
     on: Callable[[str, int], None],
     tick: Callable[[int], None],
-    keep: Callable[[Generation], dict[str, np.ndarray]] | None = None,
+    keep: Callable[[Any, Generation], dict[str, np.ndarray]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Run a block to its last generation, from where its state ends, and return its metrics.
 
@@ -70,7 +70,7 @@ def run_block(
         for name, values in (generation.metrics or {}).items():
             chunk.setdefault(name, []).append(values)
         if keep and generation.g in config.kept():
-            for name, values in ({"generation": np.array(generation.g)} | keep(generation)).items():
+            for name, values in ({"generation": np.array(generation.g)} | keep(learner, generation)).items():
                 chunk.setdefault(KEPT + name, []).append(values)
         seconds = time.perf_counter() - since
         if generation.g == config.generations or (state and seconds >= checkpoint):

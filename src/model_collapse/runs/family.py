@@ -46,8 +46,8 @@ class Family:
     by_variant : dict of str to dict
         Settings that a variant brings with it; a study's and a person's own go before them.
     keep : callable or None
-        ``keep(generation)`` gives arrays of equal shape for every generation, to look at and to compute again; a
-        record has those of the first block of every arm at the generations of ``config.kept()``.
+        ``keep(learner, generation)`` gives arrays of equal shape for every generation, to look at and to compute
+        again; a record has those of the first block of every arm at the generations of ``config.kept()``.
     replay : callable or None
         ``replay(config, kept)`` computes metrics again from what was kept, each of shape (kept generations, chains).
     work : callable or None
@@ -73,7 +73,7 @@ class Family:
     report: Callable[[Record], list[str]] | None = None
     data_variant: str = ""
     by_variant: dict[str, dict[str, Any]] = field(default_factory=dict)
-    keep: Callable[[Generation], dict[str, Any]] | None = None
+    keep: Callable[[Any, Generation], dict[str, Any]] | None = None
     replay: Callable[[BaseConfig, dict[str, Any]], dict[str, Any]] | None = None
     work: Callable[[BaseConfig], float] | None = None
     pace: float = 1e-6

@@ -5,7 +5,8 @@ generation. There the synthetic set is no set but a stream: every batch is a fre
 means (variant `stream`). Variant `stored` samples a finite set once a generation, which adds the error of finite
 sampling; variant `binarised` is a stream of Bernoulli draws instead of means.
 
-A chain has its own generation 0; the released five runs probably shared one.
+A chain has its own generation 0; the released five runs probably shared one. Runs that differ only in what comes after
+generation 0 share that network, chain by chain: it is trained once and kept beside the resume states.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import datasets, device
+from .. import archive, datasets, device
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, ConfigError, Family, Study
+from ..runs import BaseConfig, ConfigError, Family, Study, cache_root
 from .items import Images, Part
-from .measure import Eye
+from .measure import CLASSIFIERS, Eye
+from .minority import STUDENT_IMAGES, Minority, make_rare
 from .network import VAE, elbo_terms
 from .training import Diverged, Schedule, decode_means, fit, weights_of
 
@@ -35,6 +37,7 @@ VARIANTS = {
     "binarised": "every batch a fresh Bernoulli draw from the last decoder's means",
 }
 SHOWN = 30  # images that a record keeps of every generation that is named
+AGAIN = ("unsure_share", "class_entropy", "frechet")  # measured through a second classifier too
 FEW, MANY = 100, 2000  # generated images that are encoded: as released, and enough for a steady number
 
 
@@ -52,8 +55,8 @@ class Config(BaseConfig):
         Schedule of every generation; under `accumulate` and `augment` an epoch has the steps of `replace`.
     latent : int
         Dimension of the latent space.
-    classifier : int
-        Seed of the archived classifier that measures.
+    rare : float
+        Share that one class, drawn for every chain, has among the human images; 0 leaves them as they are.
     device : {"auto", "cpu", "cuda"}
     precision : {"auto", "bf16", "fp32"}
         See `model_collapse.device.compute`.
@@ -64,7 +67,7 @@ class Config(BaseConfig):
     epochs: int = 30
     batch: int = 256
     latent: int = 20
-    classifier: int = 0
+    rare: float = 0.0
     device: str = "auto"
     precision: str = "auto"
 
@@ -72,6 +75,7 @@ class Config(BaseConfig):
         super().__post_init__()
         self.require(self.images in ("digits", "mnist"), f"images must be digits or mnist, not {self.images!r}")
         self.require(self.n >= 0, f"n must not be negative, not {self.n}")
+        self.require(0 <= self.rare < 0.5, f"rare must lie in [0, 0.5), not {self.rare:g}")
         for name in ("epochs", "batch", "latent"):
             self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
         self.require(self.device in ("auto", "cpu", "cuda"), f"device must be auto, cpu or cuda, not {self.device!r}")
@@ -83,8 +87,10 @@ class Config(BaseConfig):
 class VAELearner:
     """Train, sample, measure through the encoder of generation 0."""
 
-    def __init__(self, config: Config, regime: Regime, data: datasets.ImageSet, n: int):
-        self.config, self.regime, self.data, self.n = config, regime, data, n
+    def __init__(
+        self, config: Config, regime: Regime, data: datasets.ImageSet, n: int, minority: Minority | None = None
+    ):
+        self.config, self.regime, self.data, self.n, self.minority = config, regime, data, n, minority
 
     @cached_property
     def compute(self) -> device.Compute:
@@ -99,7 +105,7 @@ class VAELearner:
 
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train the network of generation 0, or read it back: its encoder measures every later generation."""
-        kept = turn.scratch / "first.safetensors" if turn.scratch else None
+        kept = self._first_file(turn.seed) if turn.scratch else None
         self.first = self._fit(source.items, Turn(0, turn.seed, turn.scratch), kept)
 
     def fit(self, pool: Pool, turn: Turn) -> VAE:
@@ -119,10 +125,12 @@ class VAELearner:
         ``latent_sd``, ``latent_sd_2000``: sd of the posterior means that the encoder of generation 0 gives 100 (as
         released) and 2,000 images of this generation; ``latent_mean``: their mean over the latter; ``negative_elbo``:
         of held-out human images, in nats an image; ``pixel_variance``: mean over pixels of the variance over images.
-        See `model_collapse.vae.measure` for what the fixed classifier sees.
+        See `model_collapse.vae.measure` for what the fixed classifier sees (names with ``_second``: another seed of
+        it), and `model_collapse.vae.minority` for a class made rare.
         """
         images = decode_means(model, MANY, self._generator(turn.measure), self.compute)
         latents, _ = self.first.encode(images.unsqueeze(1).contiguous(memory_format=torch.channels_last))
+        self.latents = latents[:FEW].cpu().numpy()
         held = torch.from_numpy(self.data.held_out).to(self.compute.device).float().unsqueeze(1) / 255
         noise = torch.randn(
             len(held), model.latent, generator=self._generator(turn.measure), device=self.compute.device
@@ -136,13 +144,23 @@ class VAELearner:
             "negative_elbo": (error + divergence).mean(),
             "pixel_variance": images.var(0).mean(),
         }
-        found |= self.eye.measures(images)
+        found |= self.eyes[0].measures(images)
+        if found.keys() >= set(AGAIN):
+            again = self.eyes[1].measures(images)
+            found |= {f"{name}_second": again[name] for name in AGAIN}
+        if self.minority:
+            found |= self._of_minority(model, turn.measure)
         return {name: np.array([float(value)]) for name, value in found.items()}
 
+    def _of_minority(self, model: VAE, rng: np.random.Generator) -> dict[str, float]:
+        images = decode_means(model, STUDENT_IMAGES, self._generator(rng), self.compute)
+        labels = self.eyes[0].labels(images)
+        return self.minority.measures((images * 255).round().to(torch.uint8).cpu().numpy(), labels, self.data, rng)
+
     @cached_property
-    def eye(self) -> Eye:
-        """The fixed classifier, and what it sees in human images."""
-        return Eye(self.data, self.compute, self.config.classifier)
+    def eyes(self) -> tuple[Eye, Eye]:
+        """Two fixed classifiers that differ in their seed, and what they see in human images."""
+        return Eye(self.data, self.compute, 0), Eye(self.data, self.compute, 1)
 
     def _fit(self, items: Images, turn: Turn, kept: Path | None) -> VAE:
         schedule = Schedule(self.config.epochs, self.config.batch)
@@ -153,6 +171,14 @@ class VAELearner:
             return fit(self.network, items, self.n, schedule, turn.fit, self.compute, **options)
         except Diverged as error:
             raise ConfigError(f"generation {turn.g}, {error}; what was done before is kept") from None
+
+    def _first_file(self, seed: tuple[int, ...]) -> Path:
+        """Where the network of generation 0 is kept: one name for all that it depends on."""
+        names = ("n", "rare", "epochs", "batch", "latent", "threads")
+        said = {name: getattr(self.config, name) for name in names} | {"protocol": PROTOCOL, "seed": seed}
+        said |= {"data": self.data.card(), "compute": vars(self.compute), "on": device.processor()[0]}
+        said |= {"torch": torch.__version__}
+        return cache_root() / "vae" / f"first-{archive.digest(said)[:32]}.safetensors"
 
     def _generator(self, rng: np.random.Generator) -> torch.Generator:
         return torch.Generator(self.compute.device).manual_seed(int(rng.integers(2**63)))
@@ -171,7 +197,9 @@ def build(
     """The source and the learner of one chain."""
     n = config.n or len(data.images)
     config.require(n <= len(data.images), f"n = {n} is more than the {len(data.images)} images of {data.name}")
-    order = stream(seed, 0, "source").permutation(len(data.images))
+    rng = stream(seed, 0, "source")
+    data, minority = _with_minority(config, data, rng)
+    order = rng.permutation(len(data.images))
     seen = np.sort(order[:n])
     left, wanted = len(order) - n, regime.n_real * config.generations
     if regime.name == "fresh" and 0 < left < wanted:
@@ -180,7 +208,15 @@ def build(
         )
     reserve = _Reserve(data.images[order[n:]]).draw if left else None
     source = Source(_whole(data.images[seen]), n, reserve, "set some aside with a smaller --set n=")
-    return source, VAELearner(config, regime, data, n)
+    return source, VAELearner(config, regime, data, n, minority)
+
+
+def _with_minority(config: Config, data: datasets.ImageSet, rng: np.random.Generator):
+    if not config.rare:
+        return data, None
+    known = data.name in CLASSIFIERS
+    config.require(known, f"rare needs images whose classes are known to an archived classifier, not {data.name}")
+    return make_rare(data, config.rare, rng)
 
 
 def restore(arrays: dict[str, np.ndarray]) -> Images:
@@ -189,12 +225,22 @@ def restore(arrays: dict[str, np.ndarray]) -> Images:
 
 
 @torch.no_grad()
-def keep(generation: Generation) -> dict[str, np.ndarray]:
-    """Images from latents that are the same in every generation and chain, 8 bit, shape (images, side, side)."""
+def keep(learner: VAELearner, generation: Generation) -> dict[str, np.ndarray]:
+    """Images from latents that are the same in every generation and run, and posterior means of generated images.
+
+    ``images``: 8 bit, shape (images, side, side); ``latents``: what the encoder of generation 0 gave the 100 images
+    that ``latent_sd`` was measured on, shape (100, latent).
+    """
     network = generation.model
     where = next(network.parameters()).device
     z = torch.randn(SHOWN, network.latent, generator=torch.Generator().manual_seed(0)).to(where)
-    return {"images": (torch.sigmoid(network.decode(z).float()) * 255).round().to(torch.uint8).squeeze(1).cpu().numpy()}
+    images = (torch.sigmoid(network.decode(z).float()) * 255).round().to(torch.uint8).squeeze(1).cpu().numpy()
+    return {"images": images, "latents": learner.latents}
+
+
+def replay(config: Config, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """``latent_sd`` of the first chain, computed again from the posterior means that were kept."""
+    return {"latent_sd": np.array([[x.std(ddof=1)] for x in kept["latents"]])}
 
 
 def _whole(images: np.ndarray) -> Images:
@@ -213,7 +259,7 @@ class _Reserve:
 
 def work(config: Config) -> float:
     """Images that all fits see; a fit on 8 x 8 images costs a tenth of one on 28 x 28."""
-    items = config.n or (60_000 if config.images == "mnist" else 1_500)
+    items = config.n or (60_000 if config.images == "mnist" else 1_498)
     return config.chains * (config.generations + 1) * config.epochs * items * (1 if config.images == "mnist" else 0.1)
 
 
@@ -225,7 +271,12 @@ PROFILES = {
     "paper": Config(chains=5, generations=20, threads=2, marks=_EVERY),
 }
 
+# The schedule of these two is theirs at every profile that has MNIST.
+_RELEASED = dict.fromkeys(("laptop", "paper"), {"epochs": 30, "generations": 5})
+_LONG = dict.fromkeys(("laptop", "paper"), {"epochs": 10, "generations": 20})
 STUDIES = {
+    "released-replace": Study("replace", "stream", by_profile=_RELEASED),
+    "long-replace": Study("replace", "stream", by_profile=_LONG),
     "stream-replace": Study("replace", "stream"),
     "stream-keep10": Study("keep", "stream", settings={"share": 0.1}),
     "stream-augment": Study("augment", "stream"),
@@ -233,6 +284,8 @@ STUDIES = {
     "stream-subsample": Study("accumulate_subsample", "stream"),
     "stored-replace": Study("replace", "stored"),
     "binarised-replace": Study("replace", "binarised"),
+    "minority-replace": Study("replace", "stream", settings={"rare": 0.01}),
+    "minority-keep10": Study("keep", "stream", settings={"rare": 0.01, "share": 0.1}),
 }
 
 FAMILY = Family(
@@ -247,6 +300,7 @@ FAMILY = Family(
     default_variant="stream",
     load=load,
     keep=keep,
+    replay=replay,
     work=work,
     pace=3e-4,
     gpu=("paper",),

@@ -10,11 +10,11 @@ from ..device import Compute
 from ..distances import frechet_distance, nearest_distances, precision_recall
 from ..features import load_classifier
 
-__all__ = ["SURE", "Eye"]
+__all__ = ["CLASSIFIERS", "SURE", "Eye"]
 
 SURE = 0.9
 NEIGHBOURS = 5
-CLASSIFIERS = {"MNIST": "mnist", "scikit-learn digits": "digits"}
+CLASSIFIERS = {"MNIST": "mnist", "scikit-learn digits": "digits"}  # archived, by what they were trained on
 
 
 class Eye:
@@ -34,6 +34,10 @@ class Eye:
         if self.network is not None:
             human = torch.from_numpy(data.held_out).to(compute.device).float() / 255
             self.human, _ = self.network.look(human)
+
+    def labels(self, images: torch.Tensor) -> np.ndarray:
+        """The class it sees in each image (images, side, side) in [0, 1]."""
+        return self.network.look(images)[1].argmax(axis=1)
 
     def measures(self, images: torch.Tensor) -> dict[str, float]:
         """Of images (images, side, side) in [0, 1]; nothing where there is no classifier.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,8 @@ def _save(network: VAE, optimiser, epoch: int, checkpoint: Path | None) -> None:
 
 def _put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:
     """Write tensors in one step."""
-    aside = path.with_name(f".{path.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
     save_file({name: x.detach().cpu().contiguous() for name, x in arrays.items()}, aside)
     aside.replace(path)
 
