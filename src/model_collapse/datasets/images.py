@@ -21,6 +21,8 @@ class ImageSet:
     ----------
     images, held_out : numpy.ndarray of uint8, shape (images, side, side)
     labels, held_out_labels : numpy.ndarray of int, shape (images,), or None
+    ignored : tuple of str
+        Names of what else lay in a person's file and was not read.
     """
 
     name: str
@@ -28,12 +30,15 @@ class ImageSet:
     held_out: np.ndarray
     labels: np.ndarray | None = None
     held_out_labels: np.ndarray | None = None
+    ignored: tuple[str, ...] = ()
 
     def card(self) -> dict[str, object]:
         """Name, SHA-256 of all pixels, numbers of images and their side; never a path."""
         checksum = hashlib.sha256(self.images.tobytes() + self.held_out.tobytes()).hexdigest()
         size = {"images": len(self.images), "held_out": len(self.held_out), "side": self.images.shape[1]}
-        return {"name": self.name, "sha256": checksum} | size
+        return (
+            {"name": self.name, "sha256": checksum} | size | ({"ignored": list(self.ignored)} if self.ignored else {})
+        )
 
 
 def digits() -> ImageSet:

@@ -29,7 +29,8 @@ HELD_OUT = 6  # every sixth image is held out
 def read_images(path: Path) -> ImageSet:
     """Images from .npy, .npz, idx (plain or gzipped), a folder or a .zip, as grey squares of 28 pixels (8, if smaller).
 
-    Of a .npz the array named ``images`` is taken, else the only one that can be images, with ``labels`` if it is there;
+    Of a .npz the array named ``images`` is taken, else the only one that can be images, with ``labels`` if it is there
+    (what else it holds is named in `ImageSet.ignored`);
     in a folder or zip whose pictures all lie in folders, the innermost folder is the label. Pictures are cut to their
     middle square. Every sixth image is held out.
 
@@ -42,7 +43,7 @@ def read_images(path: Path) -> ImageSet:
     if not path.exists():
         raise DataError(f"{path.name}: No such file or directory")
     try:
-        images, labels = _read(path)
+        images, labels, *ignored = _read(path)
     except OSError as error:
         raise DataError(f"{path.name}: {error.strerror or error}") from None
     if len(images) < LEAST_IMAGES:
@@ -51,10 +52,11 @@ def read_images(path: Path) -> ImageSet:
         raise DataError(f"{path.name} has {len(labels)} labels for {len(images)} images")
     held = np.arange(len(images)) % HELD_OUT == HELD_OUT - 1
     split = (None, None) if labels is None else (labels[~held], labels[held])
-    return ImageSet(path.name, images[~held], images[held], *split)
+    return ImageSet(path.name, images[~held], images[held], *split, tuple(ignored))
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def _read(path: Path) -> tuple:
+    """Images, labels or None, then the names of what was ignored."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         names = [PurePosixPath(file.relative_to(path).as_posix()) for file in files]
@@ -86,25 +88,23 @@ def _read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, dtype=np.uint8).reshape(count, rows, columns)
 
 
-def _read_arrays(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def _read_arrays(path: Path) -> tuple:
     try:
         with open(path, "rb") as stream:
             found = np.load(stream, allow_pickle=False)
             if not isinstance(found, np.lib.npyio.NpzFile):
                 return _squares(np.asarray(found), path.name), None
             names = found.files
-            if "images" not in names:
-                names = [name for name in names if np.asarray(found[name]).ndim in (3, 4)]
-            elif "images" in names:
-                names = ["images"]
-            if len(names) != 1:
-                held = ", ".join(found.files) or "nothing"
+            fitting = ["images"] if "images" in names else [name for name in names if found[name].ndim in (3, 4)]
+            if len(fitting) != 1:
+                held = ", ".join(names) or "nothing"
                 raise DataError(f"{path.name} holds {held}: name the array of images 'images'")
-            labels = np.asarray(found["labels"]) if "labels" in found.files else None
+            labels = found["labels"] if "labels" in names else None
             if labels is not None and labels.ndim != 1:
                 raise DataError(f"{path.name}: labels of shape {labels.shape} are not one for each image")
             coded = None if labels is None else np.unique(labels, return_inverse=True)[1]
-            return _squares(np.asarray(found[names[0]]), path.name), coded
+            ignored = (name for name in names if name not in (*fitting, "labels"))
+            return _squares(found[fitting[0]], path.name), coded, *ignored
     except (ValueError, SyntaxError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise

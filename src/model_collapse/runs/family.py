@@ -43,6 +43,8 @@ class Family:
         ``report(record)`` gives lines that answer what a person who ran it will ask first.
     data_variant : str
         The variant that reads a person's own data, taken where data are given and no variant is named.
+    own : dict of str to dict
+        Settings that a profile takes where a person brings data.
     by_variant : dict of str to dict
         Settings that a variant brings with it; a study's and a person's own go before them.
     keep : callable or None
@@ -72,6 +74,7 @@ class Family:
     load: Callable[[BaseConfig, Path | None], Any] | None = None
     report: Callable[[Record], list[str]] | None = None
     data_variant: str = ""
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)
     by_variant: dict[str, dict[str, Any]] = field(default_factory=dict)
     keep: Callable[[Any, Generation], dict[str, Any]] | None = None
     replay: Callable[[BaseConfig, dict[str, Any]], dict[str, Any]] | None = None
@@ -98,7 +101,7 @@ class Family:
             settings = {"regime": plan.regime, **plan.settings, **plan.by_profile.get(profile, {})}
             settings["variant"] = plan.variant or self.default_variant
             swept = plan.arms if profile != "smoke" else tuple(plan.arms[i] for i in sorted({0, len(plan.arms) - 1}))
-        settings |= {name: value for name, value in changes.items() if value is not None}
+        settings |= changes
         settings.setdefault("variant", self.default_variant)
         self._known("variant", settings["variant"], self.variants)
         settings = self.by_variant.get(settings["variant"], {}) | settings
@@ -106,8 +109,7 @@ class Family:
         for name in settings:
             self._known("setting", name, known)
         config = dataclasses.replace(self.profiles[profile], **settings)
-        by_hand = {name for name, value in changes.items() if value is not None}
-        rest = [{name: value for name, value in arm.items() if name not in by_hand} for arm in swept]
+        rest = [{name: value for name, value in arm.items() if name not in changes} for arm in swept]
         swept = tuple(arm for number, arm in enumerate(rest) if arm not in rest[:number])
         for arm in swept:
             dataclasses.replace(config, **arm).check()
@@ -185,8 +187,10 @@ class Family:
         **changes: Any,
     ) -> Plan:
         """The run that `run` would make: its configuration, data, name and identity. Nothing is computed or written."""
-        if data is not None and self.data_variant and changes.get("variant") is None:
-            changes["variant"] = self.data_variant
+        changes = {name: value for name, value in changes.items() if value is not None}
+        if data is not None:
+            brought = {"variant": self.data_variant} if self.data_variant else {}
+            changes = brought | self.own.get(profile, {}) | changes
         config, swept = self.configure(study, profile, **changes)
         loaded = self.load(config, data) if self.load else None
         if data is not None and loaded is None:
@@ -228,8 +232,7 @@ class Family:
         """``<profile>-<study>``; a study with changed settings is marked, so that it never passes for the study."""
         if study is None:
             return f"{profile}-{config.regime}-{config.variant}".replace("_", "-")
-        changed = any(value is not None for value in changes.values())
-        return f"{profile}-{study}" + (f"-{hashed[:8]}" if changed else "")
+        return f"{profile}-{study}" + (f"-{hashed[:8]}" if changes else "")
 
     def _known(self, kind: str, name: str, known: Any) -> None:
         if name not in known:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from .. import archive, datasets, device
+from ..archive import Record
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import BaseConfig, ConfigError, Family, Study, cache_root
@@ -51,6 +52,8 @@ class Config(BaseConfig):
         Human data: scikit-learn's 8 x 8 digits, or MNIST.
     n : int
         Items a pool; 0 takes all training images.
+    most : int
+        With n = 0, at most so many of them, the rest being set aside; 0 sets no limit.
     epochs, batch : int
         Schedule of every generation; under `accumulate` and `augment` an epoch has the steps of `replace`.
     latent : int
@@ -64,6 +67,7 @@ class Config(BaseConfig):
 
     images: str = "mnist"
     n: int = 0
+    most: int = 0
     epochs: int = 30
     batch: int = 256
     latent: int = 20
@@ -74,7 +78,8 @@ class Config(BaseConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require(self.images in ("digits", "mnist"), f"images must be digits or mnist, not {self.images!r}")
-        self.require(self.n >= 0, f"n must not be negative, not {self.n}")
+        for name in ("n", "most"):
+            self.require(getattr(self, name) >= 0, f"{name} must not be negative, not {getattr(self, name)}")
         self.require(0 <= self.rare < 0.5, f"rare must lie in [0, 0.5), not {self.rare:g}")
         for name in ("epochs", "batch", "latent"):
             self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
@@ -174,7 +179,7 @@ class VAELearner:
 
     def _first_file(self, seed: tuple[int, ...]) -> Path:
         """Where the network of generation 0 is kept: one name for all that it depends on."""
-        names = ("n", "rare", "epochs", "batch", "latent", "threads")
+        names = ("n", "most", "rare", "epochs", "batch", "latent", "threads")
         said = {name: getattr(self.config, name) for name in names} | {"protocol": PROTOCOL, "seed": seed}
         said |= {"data": self.data.card(), "compute": vars(self.compute), "on": device.processor()[0]}
         said |= {"torch": torch.__version__}
@@ -195,7 +200,7 @@ def build(
     config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: datasets.ImageSet
 ) -> tuple[Source, VAELearner]:
     """The source and the learner of one chain."""
-    n = config.n or len(data.images)
+    n = config.n or min(len(data.images), config.most or len(data.images))
     config.require(n <= len(data.images), f"n = {n} is more than the {len(data.images)} images of {data.name}")
     rng = stream(seed, 0, "source")
     data, minority = _with_minority(config, data, rng)
@@ -243,6 +248,24 @@ def replay(config: Config, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     return {"latent_sd": np.array([[x.std(ddof=1)] for x in kept["latents"]])}
 
 
+def report(record: Record) -> list[str]:
+    """How far the latents' spread fell, what is left of the classes, and what was limited or left out."""
+    last, said = record.generations[-1], record.manifest
+    spread = [record.at("latent_sd_2000", g)["mean"] for g in (0, last)]
+    lines = [f"latent sd: {spread[0]:.3g} -> {spread[1]:.3g} (g = 0 -> {last})"]
+    if "class_entropy" in record.statistics["metric"].values:
+        entropy = [record.at("class_entropy", g)["mean"] for g in (0, last)]
+        lines.append(f"class entropy: {entropy[0]:.3g} -> {entropy[1]:.3g} bits")
+    else:
+        lines.append("left out, because no archived classifier knows these images: what it would see in them")
+    most, there = said["config"]["most"], said["data"]["images"]
+    if 0 < most < there and not said["config"]["n"]:
+        lines.append(f"learned from {most:,} of {there:,} images, the limit of profile {said['profile']}: --set most=0")
+    if ignored := said["data"].get("ignored"):
+        lines.append(f"ignored in {said['data']['name']}: {', '.join(ignored)}")
+    return lines
+
+
 def _whole(images: np.ndarray) -> Images:
     return Images((Part(len(images), images),))
 
@@ -270,6 +293,9 @@ PROFILES = {
     "laptop": Config(chains=3, generations=5, epochs=5, threads=2, marks=_EVERY),
     "paper": Config(chains=5, generations=20, threads=2, marks=_EVERY),
 }
+
+# A person's own images: at most so many, so briefly that 10,000 of them take less than three minutes on two cores.
+OWN = {"quick": {"chains": 1, "generations": 3, "most": 3000, "epochs": 8}}
 
 # The schedule of these two is theirs at every profile that has MNIST.
 _RELEASED = dict.fromkeys(("laptop", "paper"), {"epochs": 30, "generations": 5})
@@ -299,6 +325,8 @@ FAMILY = Family(
     restore,
     default_variant="stream",
     load=load,
+    report=report,
+    own=OWN,
     keep=keep,
     replay=replay,
     work=work,
