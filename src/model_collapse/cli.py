@@ -18,7 +18,7 @@ import typer
 from . import claims as scorecard
 from .archive import ArchiveError
 from .datasets import DataError
-from .families import family
+from .families import FAMILIES, family
 from .regimes import RegimeError, make_regime, nearest
 from .runs import ConfigError, Family, results_root
 
@@ -33,7 +33,7 @@ app = typer.Typer(
 
 @app.command("run")
 def run_command(
-    name: Annotated[str, typer.Argument(metavar="FAMILY", help="discrete, gaussian, gmm or regression")],
+    name: Annotated[str, typer.Argument(metavar="FAMILY", help=", ".join(FAMILIES))],
     study: Annotated[str | None, typer.Option(help="A study of the archive, by name; --list shows them")] = None,
     profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
     regime: Annotated[
@@ -82,6 +82,9 @@ def run_command(
 
 @app.command("plan")
 def plan_command(
+    profile: Annotated[
+        str | None, typer.Option(help="Of every family [default: the one its archive is made at]")
+    ] = None,
     results: Annotated[
         Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
     ] = None,
@@ -92,13 +95,14 @@ def plan_command(
 
     from . import planning
 
-    items = planning.plan(results or results_root())
-    table = Table("run", "state", "verdicts", "hours on one core", "GPU", title="What the archive lacks")
+    items = planning.plan(results or results_root(), profile)
+    table = Table("run", "state", "verdicts", "hours", "cores", "GPU", title="What the archive lacks")
+    table.columns[0].no_wrap, table.columns[1].min_width = True, len(planning.NOT_BUILT)
     for item in items:
-        hours = "unknown" if item.hours is None else f"{item.hours:.2g}"
-        table.add_row(
-            f"{item.family}/{item.study}", item.state, f"{item.verdicts:.2g}", hours, "yes" if item.gpu else ""
-        )
+        run = "-".join(filter(None, [item.profile, item.study]))
+        cost = ["unknown", ""] if item.hours is None else [f"{item.hours:.2g}", str(item.cores)]
+        gpu = "yes" if item.gpu else ""
+        table.add_row(f"{item.family}/{run}", item.state, f"{item.verdicts:.2g}", *cost, gpu)
     Console().print(table if items else "The archive lacks nothing.")
 
 

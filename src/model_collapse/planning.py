@@ -15,7 +15,7 @@ from .runs import BaseConfig, ConfigError, Family
 
 __all__ = ["Item", "archived", "plan", "staleness"]
 
-PROFILE = "paper"
+FULL = "paper"
 NETWORKS = ("vae", "llm", "gan")  # at paper scale they want a GPU
 MISSING, DAMAGED, NOT_BUILT = "missing", "damaged", "not built yet"
 
@@ -26,21 +26,26 @@ class Item:
 
     Attributes
     ----------
+    profile : str
+        Empty where there is no code for it.
     state : str
         "missing", "damaged", "not built yet" (no code for it), or "stale" and why.
     verdicts : float
         Verdicts that wait for it; one that waits for several runs counts in equal parts for each.
     hours : float or None
-        Estimated time on one core; None where nothing is known.
+        Estimated time on the run's cores; None where nothing is known.
+    cores : int
     gpu : bool
         Whether it wants a GPU.
     """
 
     family: str
     study: str
+    profile: str
     state: str
     verdicts: float
     hours: float | None
+    cores: int
     gpu: bool
 
     @property
@@ -48,11 +53,16 @@ class Item:
         return self.verdicts / self.hours if self.hours else 0.0
 
 
-def plan(root: Path, profile: str = PROFILE, table: Sequence[Claim] = CLAIMS) -> list[Item]:
-    """What the archive under `root` lacks, most verdicts per hour first, then what has no estimate."""
+def plan(root: Path, profile: str | None = None, table: Sequence[Claim] = CLAIMS) -> list[Item]:
+    """What the archive under `root` lacks, most verdicts per hour first, then what has no estimate.
+
+    Without `profile`, each family at the profile that its archive is made at; a record at the scale of the papers
+    serves as well.
+    """
     wanted = {(name, study) for name in FAMILIES for study in family(name).studies}
     wanted |= {need for claim in table for need in claim.needs.values()}
-    states = {need: _state(root, *need, profile) for need in wanted}
+    scales = {name: profile or family(name).archive for name in FAMILIES}
+    states = {need: _lack(root, *need, scales.get(need[0], ""), profile is None) for need in wanted}
     lacking = {need: state for need, state in states.items() if state}
     gains = dict.fromkeys(lacking, 0.0)
     for claim in table:
@@ -60,7 +70,11 @@ def plan(root: Path, profile: str = PROFILE, table: Sequence[Claim] = CLAIMS) ->
         for need in waits:
             gains[need] += 1 / len(waits)
     paces = {name: _pace(root, name) for name in FAMILIES}
-    items = [Item(*need, state, gains[need], *_cost(*need, state, profile, paces)) for need, state in lacking.items()]
+    items = [
+        Item(*need, scale, state, gains[need], *_cost(*need, state, scale, paces))
+        for need, state in lacking.items()
+        for scale in [scales.get(need[0], "")]
+    ]
     return sorted(items, key=lambda item: (-item.verdicts_per_hour, -item.verdicts, item.family, item.study))
 
 
@@ -103,6 +117,12 @@ def _card_at_hand(chosen: Family, config: BaseConfig) -> dict:
         return {"name": None}
 
 
+def _lack(root: Path, name: str, study: str, profile: str, better_will_do: bool) -> str:
+    """What is wrong with a record at that profile; nothing where there is one at the scale of the papers."""
+    state = _state(root, name, study, profile)
+    return "" if better_will_do and state and _state(root, name, study, FULL) == "" else state
+
+
 def _state(root: Path, name: str, study: str, profile: str) -> str:
     if name not in FAMILIES or study not in family(name).studies:
         return NOT_BUILT
@@ -136,8 +156,9 @@ def _pace(root: Path, name: str) -> float:
     return statistics.median(found) if found else chosen.pace
 
 
-def _cost(name: str, study: str, state: str, profile: str, paces: dict[str, float]) -> tuple[float | None, bool]:
+def _cost(name: str, study: str, state: str, profile: str, paces: dict[str, float]) -> tuple[float | None, int, bool]:
     if state == NOT_BUILT:
-        return None, name in NETWORKS
+        return None, 1, name in NETWORKS
     chosen = family(name)
-    return chosen.amount(*chosen.configure(study, profile)) * paces[name] / 3600, profile in chosen.gpu
+    config, arms = chosen.configure(study, profile)
+    return chosen.amount(config, arms) * paces[name] / 3600, config.threads, profile in chosen.gpu

@@ -108,16 +108,16 @@ def band(
     ----------
     centre : str
         A column of the summary: "mean" or a quantile such as "q50".
-    between : "interval" or pair of str
-        A 95 % interval of the mean over chains, or two quantiles.
+    between : "interval", "sd" or pair of str
+        A 95 % interval of the mean over many chains, one standard deviation over chains either way, or two quantiles.
     fits : bool
         Count fits (g + 1) along x, so that g = 0 has a place on a logarithmic axis.
     """
     table = record.summary(metric, arm)
     x = table.index.to_numpy() + fits
     (drawn,) = ax.plot(x, table[centre], label=label, color=colour, **line)
-    if between == "interval":
-        half = 1.96 * table["sd"] / np.sqrt(table["count"])
+    if between in ("interval", "sd"):
+        half = table["sd"] if between == "sd" else 1.96 * table["sd"] / np.sqrt(table["count"])
         low, high = table["mean"] - half, table["mean"] + half
     else:
         low, high = table[between[0]], table[between[1]]
@@ -160,11 +160,11 @@ def closed_form(ax: Axes, x: Sequence[float], y: Sequence[float], label: str | N
 
 
 def provenance(record: Record) -> str:
-    """Where a curve comes from: "10,000 chains, profile paper, seed 0"."""
-    chains = record.manifest["chains"]
-    return (
-        f"{chains:,} chain{'s' * (chains != 1)}, profile {record.manifest['profile']}, seed {record.manifest['seed']}"
-    )
+    """Where a curve comes from: "10,000 chains, profile paper, seed 0", and for how long networks learned."""
+    said = record.manifest
+    text = f"{said['chains']:,} chain{'s' * (said['chains'] != 1)}, profile {said['profile']}, seed {said['seed']}"
+    epochs = said.get("config", {}).get("epochs")
+    return text + (f", {epochs} epochs a generation" if epochs else "")
 
 
 def caption(archived: Record | Mapping[str, Record], live: Record | None = None) -> str:

@@ -56,9 +56,11 @@ class Family:
         ``work(config)`` is how much there is to compute in one arm, in units that make its time comparable between
         settings; without it, chains times fits.
     pace : float
-        Seconds for one unit of work on one core, for an estimate where no record of the family says better.
+        Seconds for one unit of work on a run's cores, for an estimate where no record of the family says better.
     gpu : tuple of str
         Profiles that want a GPU.
+    archive : str
+        The profile that the archive is made at where there is none.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Family:
     work: Callable[[BaseConfig], float] | None = None
     pace: float = 1e-6
     gpu: tuple[str, ...] = ()
+    archive: str = "paper"
 
     def configure(
         self, study: str | None, profile: str, **changes: Any

@@ -1,0 +1,130 @@
+"""A generation of the VAE learning from its predecessor's stream: our fit, against the released loop's structure.
+
+Both see the same number of images of 28 x 28 pixels. The loop is written here as the released notebook has it: a
+`DataLoader` of pictures that become tensors one by one and lend the batches their sizes, fp32, default layout.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.transforms import ToTensor
+
+from model_collapse import datasets, device, load_record
+from model_collapse.archive import ArchiveError
+from model_collapse.vae.items import Images, Part
+from model_collapse.vae.network import VAE, elbo_terms
+from model_collapse.vae.training import Schedule, fit, weights_of
+
+IMAGES, BATCH = 6144, 256
+THREADS = 2
+BATCHES = IMAGES // BATCH
+
+
+class Pictures(Dataset):
+    """Pictures of digits, scaled to 28 x 28, with the labels that nobody uses."""
+
+    def __init__(self) -> None:
+        some = [Image.fromarray(image).resize((28, 28)) for image in datasets.digits().images]
+        self.pictures = (some * (IMAGES // len(some) + 1))[:IMAGES]
+        self.to_tensor = ToTensor()
+
+    def __len__(self) -> int:
+        return IMAGES
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.to_tensor(self.pictures[index]), 0
+
+
+@functools.cache
+def _last() -> VAE:
+    with device.seeded(np.random.default_rng(0)):
+        return VAE().eval()
+
+
+def ours() -> float:
+    """Milliseconds a batch of 256 of one epoch, its stream, its checks and its bookkeeping included."""
+    compute, items = device.compute(), Images((Part(IMAGES, None, weights_of(_last())),))
+    with device.threads(THREADS):
+        begin = time.perf_counter()
+        fit(VAE, items, IMAGES, Schedule(1, BATCH), np.random.default_rng(1), compute)
+        return (time.perf_counter() - begin) / BATCHES * 1e3
+
+
+def theirs() -> float:
+    """The same of the released loop."""
+    last, loader = _last(), DataLoader(Pictures(), batch_size=BATCH, shuffle=True)
+    with device.threads(THREADS), device.seeded(np.random.default_rng(1)):
+        begin = time.perf_counter()
+        network = VAE()
+        optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-5)
+        total = 0.0
+        for pictures, _ in loader:
+            with torch.no_grad():
+                x = torch.sigmoid(last.decode(torch.randn(len(pictures), network.latent)))
+            logits, mean, log_variance = network(x, torch.randn(len(pictures), network.latent))
+            error, divergence = elbo_terms(logits, x, mean, log_variance)
+            loss = (error + divergence).sum()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.item()
+        return (time.perf_counter() - begin) / BATCHES * 1e3
+
+
+def bar() -> float:
+    """8 where the device has bf16 matrix units; elsewhere ours must not be slower."""
+    return 8.0 if device.compute().precision == "bf16" else 1.0
+
+
+def also(milliseconds: float) -> dict:
+    """How much of the rate of large matrix products the fit reaches, and how well precisions agree in the archive."""
+    return _share_of_matrix_rate(milliseconds) | _agreement()
+
+
+def _agreement() -> dict:
+    """The largest gap between the latent spreads of archived fp32 and bf16 chains, in sd over chains."""
+    try:
+        record = load_record("vae", "laptop-precision")
+    except ArchiveError as error:
+        return {"agreement": None, "why": str(error)}
+    single, half = (record.summary("latent_sd_2000", arm) for arm in ("precision=fp32", "precision=bf16"))
+    sd = np.sqrt((single["sd"] ** 2 + half["sd"] ** 2) / 2)
+    return {"agreement": float(((half["mean"] - single["mean"]).abs() / sd).max())}
+
+
+def _share_of_matrix_rate(milliseconds: float) -> dict[str, float | str]:
+    compute = device.compute()
+    with device.threads(THREADS):
+        rate = _matrix_rate(compute)
+    network, x = VAE(), torch.rand(BATCH, 1, 28, 28)
+    with FlopCounterMode(display=False) as counted:
+        error, divergence = elbo_terms(*_with_x(network, x))
+        (error + divergence).sum().backward()
+        with torch.no_grad():
+            network.decode(torch.randn(BATCH, network.latent))
+    reached = counted.get_total_flops() / (milliseconds / 1e3)
+    return {"precision": compute.precision, "matrix_rate": rate, "reached": reached, "share": reached / rate}
+
+
+def _with_x(network: VAE, x: torch.Tensor):
+    logits, mean, log_variance = network(x, torch.randn(len(x), network.latent))
+    return logits, x, mean, log_variance
+
+
+def _matrix_rate(compute: device.Compute, side: int = 2048, repeats: int = 10) -> float:
+    """Floating-point operations a second in products of square matrices, in the precision of the device's rule."""
+    kind = torch.bfloat16 if compute.precision == "bf16" else torch.float32
+    a = torch.randn(side, side, dtype=kind, device=compute.device)
+    float((a @ a)[0, 0])
+    begin = time.perf_counter()
+    for _ in range(repeats):
+        b = a @ a
+    float(b[0, 0])  # waits for a device that works on its own
+    return 2 * side**3 * repeats / (time.perf_counter() - begin)

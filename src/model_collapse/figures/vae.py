@@ -1,0 +1,187 @@
+"""The figures of chapter *Digits that blend*. Records in, a figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from ..archive import Record
+from . import LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
+
+__all__ = [
+    "blending",
+    "by_regime",
+    "causes",
+    "classes",
+    "latent_densities",
+    "latent_spread",
+    "minority",
+    "sheet",
+    "sheets",
+]
+
+INK = "gray_r"
+FIRST, SECOND = "#0072b2", "#d55e00"
+VARIANT_NAMES = {"stream": "stream, as released", "stored": "stored, a finite set", "binarised": "binarised stream"}
+VARIANT_COLOURS = {"stream": "#d55e00", "stored": "#0072b2", "binarised": "#009e73"}
+
+
+def sheet(images: np.ndarray, columns: int = 6) -> Figure:
+    """Images of shape (images, side, side), 8 bit, as one sheet: a frame of an animation."""
+    use_style()
+    figure = Figure(figsize=(4.2, 4.2 * len(images) / columns**2))  # pyplot would hold on to every frame
+    ax = figure.subplots()
+    ax.imshow(_tiled(images, columns), cmap=INK, vmin=0, vmax=255)
+    ax.set_axis_off()
+    return figure
+
+
+def _tiled(images: np.ndarray, columns: int) -> np.ndarray:
+    """A sheet of images with a pixel between them."""
+    side = images.shape[1]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
+    return np.concatenate([np.concatenate(row, axis=1) for row in padded.reshape(-1, columns, side + 2, side + 2)])
+
+
+def blending(record: Record, generations: Sequence[int], columns: int = 14) -> Figure:
+    """The same points of the latent space as each generation's decoder draws them: a row a generation."""
+    kept = record.samples("kept")
+    rows = {f"g = {g}": kept["images"][kept["generation"].tolist().index(g), :columns] for g in generations}
+    return _rows(rows)
+
+
+def sheets(records: Mapping[str, Record], g: int, columns: int = 14) -> Figure:
+    """What the last generation of each run makes of the same points of the latent space, under the first model's."""
+    found = {}
+    for name, record in records.items():
+        kept = record.samples("kept")
+        at = kept["generation"].tolist()
+        if not found:
+            found["g = 0"] = kept["images"][at.index(0), :columns]
+        found[name] = kept["images"][at.index(g), :columns]
+    return _rows(found)
+
+
+def _rows(rows: Mapping[str, np.ndarray]) -> Figure:
+    use_style()
+    figure, axes = plt.subplots(len(rows), 1, figsize=(7.4, 0.62 * len(rows)), squeeze=False)
+    for ax, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
+        ax.imshow(_tiled(images, len(images)), cmap=INK, vmin=0, vmax=255)
+        ax.set(xticks=[], yticks=[])
+        ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9.5)
+        ax.grid(False)
+        sns.despine(ax=ax, left=True, bottom=True)
+    return figure
+
+
+def latent_densities(record: Record) -> Figure:
+    """Density of the posterior means that the encoder of generation 0 gives the images of each generation, one chain.
+
+    As in the released notebook: 100 images by 20 latents, pooled. The dashed curve is the prior.
+    """
+    kept = record.samples("kept")
+    figure, (ax,) = panels(1, height=3.6)
+    colours = sns.color_palette("flare", len(kept["generation"]))
+    x = np.linspace(-3.2, 3.2, 300)
+    for g, latents, colour in zip(kept["generation"].tolist(), kept["latents"], colours, strict=True):
+        named = g in (0, 1, 5, 10, 20) or g == record.generations[-1]
+        sns.kdeplot(
+            x=latents.ravel(), ax=ax, color=colour, linewidth=1.7, label=f"g = {g}" if named else None, clip=(-3.2, 3.2)
+        )
+    ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="#24292f", linewidth=1.1, linestyle=(0, (4, 3)))
+    ax.annotate("prior", (1.75, 0.09), xytext=(2.3, 0.25), fontsize=9, arrowprops={"arrowstyle": "-", "lw": 0.8})
+    ax.set(xlabel="posterior mean by the encoder of generation 0", ylabel="density", xlim=(-3.2, 3.2))
+    ax.legend(loc="upper left")
+    return figure
+
+
+def latent_spread(records: Sequence[Record], released: Mapping[int, tuple[float, float]], live: Record) -> Figure:
+    """Standard deviation of the latents by generation, and the released five runs."""
+    figure, (ax,) = panels(1, height=3.6)
+    for record, colour in zip(records, sns.color_palette("colorblind"), strict=False):
+        epochs, chains = record.manifest["config"]["epochs"], record.manifest["chains"]
+        label = f"{epochs} epochs a generation, {chains} chains"
+        band(ax, record, "latent_sd", between="sd", colour=colour, label=label)
+    generations, values = list(released), np.array(list(released.values()))
+    ax.errorbar(
+        generations, values[:, 0], values[:, 1], fmt="D", color="#24292f", markersize=4, capsize=2, zorder=5,
+        label="released, 30 epochs, five runs",
+    )  # fmt: skip
+    live_points(ax, live, "latent_sd", label=f"{LIVE}: 8 x 8 digits")
+    ax.set(xlabel="generation", ylabel="sd of the latents of 100 images", ylim=(0, None))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(loc="lower left")
+    return figure
+
+
+def classes(record: Record) -> Figure:
+    """What two classifiers, which differ in their seed, see in the generated images."""
+    figure, axes = panels(3, height=3.1)
+    measures = {
+        "unsure_share": "share below 0.9 confidence",
+        "class_entropy": "entropy of the classes (bits)",
+        "frechet": "Fréchet distance",
+    }
+    for ax, (metric, title) in zip(axes, measures.items(), strict=True):
+        for name, colour, label in ((metric, FIRST, "first"), (f"{metric}_second", SECOND, "second")):
+            band(ax, record, name, between="sd", colour=colour, label=f"{label} classifier")
+        ax.set(xlabel="generation", title=title, ylim=(0, None))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[1].axhline(np.log2(10), color="#8a929c", linewidth=1, linestyle=":")
+    axes[0].legend(loc="lower right")
+    labelled_panels(axes)
+    return figure
+
+
+def by_regime(records: Mapping[str, Record]) -> Figure:
+    """Spread of the latents, Fréchet distance and recall under every regime, at equal optimiser steps."""
+    figure, axes = panels(3, height=3.3)
+    measures = {"latent_sd_2000": "sd of the latents", "frechet": "Fréchet distance", "recall": "recall"}
+    for ax, (metric, title) in zip(axes, measures.items(), strict=True):
+        for record in records.values():
+            regime = record.manifest["regime"]
+            colour, label = REGIME_COLOURS[regime], REGIME_NAMES[regime]
+            band(ax, record, metric, between="sd", colour=colour, label=label)
+        ax.set(xlabel="generation", title=title, ylim=(0, None))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    labelled_panels(axes)
+    return figure
+
+
+def causes(records: Mapping[str, Record]) -> Figure:
+    """Spread of the latents and of the pixels where the synthetic set is a stream, a finite set, or black and white."""
+    figure, axes = panels(2, height=3.3)
+    measures = {"latent_sd_2000": "sd of the latents", "pixel_variance": "variance of the pixels"}
+    for ax, (metric, title) in zip(axes, measures.items(), strict=True):
+        for record in records.values():
+            variant = record.manifest["variant"]
+            colour, label = VARIANT_COLOURS[variant], VARIANT_NAMES[variant]
+            band(ax, record, metric, between="sd", colour=colour, label=label)
+        ax.set(xlabel="generation", title=title, ylim=(0, None))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].legend(loc="lower left")
+    labelled_panels(axes)
+    return figure
+
+
+def minority(records: Mapping[str, Record]) -> Figure:
+    """Recall of the class of one per cent against overall accuracy, by regime."""
+    figure, axes = panels(2, height=3.4, sharey=True)
+    measures = {"minority_recall": "recall of the class of 1 %", "accuracy": "overall accuracy"}
+    for ax, (metric, title) in zip(axes, measures.items(), strict=True):
+        for record in records.values():
+            regime = record.manifest["regime"]
+            colour = REGIME_COLOURS[regime]
+            band(ax, record, metric, between="sd", colour=colour, label=REGIME_NAMES[regime])
+            for chain in record.chains(metric):
+                ax.plot(record.chains(metric)[chain], color=colour, linewidth=0.7, alpha=0.7)
+        ax.set(xlabel="generation", title=title, ylim=(0, 1))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].legend(loc="lower left")
+    labelled_panels(axes)
+    return figure
