@@ -1,16 +1,22 @@
 """The command line as a person uses it: real processes, clear lines, and ten kills that lose nothing."""
 
 import bisect
+import gzip
+import io
 import json
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from model_collapse.archive import load_record
 from model_collapse.cli import main
@@ -80,6 +86,8 @@ def test_a_run_leaves_a_record_and_a_line(homes, capsys):
         (["gmm", "--data", "nowhere.csv"], "nowhere.csv: No such file or directory"),
         (["gmm", "--variant", "own"], "variant 'own' needs your points: --data points.csv (or .npy, .npz)"),
         (["gmm", "--set", "components=101"], "n must be at least 10 per component, 1010 in all, not 1000"),
+        (["vae", "--data", "nowhere.npz"], "nowhere.npz: No such file or directory"),
+        (["vae", "--profile", "smoke", "--set", "rare=0.6"], "rare must lie in [0, 0.5), not 0.6"),
         (["gaussian", "--shard", "3/2"], "--shard '3/2': write K/N, such as 1/4, with K from 1 to N"),
         (["gaussian", "--shard", "half"], "--shard 'half': write K/N"),
         (
@@ -111,6 +119,43 @@ def test_a_persons_own_text_answers_which_words_survive(homes, capsys):
     status, out, _ = say(capsys, *words)
     assert status == 0 and "words still known at generation 3" in out
     assert "already there, nothing to do" in say(capsys, *words)[1]
+
+
+def png(x: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(x).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_images(folder: Path, kind: str, x: np.ndarray) -> Path:
+    """Images as a person may have them: a folder of pictures, a zip of them, an npz, a gzipped idx file."""
+    path = folder / kind
+    if kind == "folder":
+        path.mkdir()
+        for k, image in enumerate(x):
+            (path / f"{k}.png").write_bytes(png(image))
+    elif kind == "pictures.zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for k, image in enumerate(x):
+                archive.writestr(f"{k}.png", png(image))
+    elif kind == "arrays.npz":
+        np.savez(path, images=x, weather=np.ones(3))
+    else:
+        path.write_bytes(gzip.compress(struct.pack(">IIII", 0x803, *x.shape) + x.tobytes()))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folder", "pictures.zip", "arrays.npz", "train-images-idx3-ubyte.gz"])
+def test_a_persons_own_images_of_every_kind(homes, capsys, kind):
+    path = write_images(homes, kind, np.random.default_rng(0).integers(0, 256, (72, 8, 8), dtype=np.uint8))
+    words = ["run", "vae", "--profile", "quick", "--generations", "1", "--set", "epochs=1", "--set", "most=30"]
+    status, out, err = say(capsys, *words, "--data", str(path))
+    assert status == 0, err
+    assert "latent sd: " in out and "left out, because no archived classifier knows these images" in out
+    assert "learned from 30 of 60 images, the limit of profile quick: --set most=0" in out
+    assert ("ignored in arrays.npz: weather" in out) == (kind == "arrays.npz")
+    (manifest,) = homes.glob("results/vae/*/manifest.json")
+    assert json.loads(manifest.read_text())["data"]["name"] == kind and str(homes) not in manifest.read_text()
 
 
 def test_listing_studies(capsys):

@@ -6,8 +6,9 @@ import pytest
 
 matplotlib.use("Agg")
 
-from model_collapse import figures, load_record
+from model_collapse import figures, load_record, vae
 from model_collapse.figures import theory
+from model_collapse.figures import vae as digits
 from model_collapse.theory import gaussian
 
 
@@ -54,3 +55,42 @@ def test_every_regime_has_a_colour_and_a_name():
 def test_the_archive_is_there_and_loads_in_three_lines():
     record = load_record("gaussian", "paper-replace")
     assert record.manifest["profile"] == "paper" and record.manifest["chains"] >= 10_000
+
+
+@pytest.fixture(scope="module")
+def vae_runs():
+    scale = {"chains": 2, "n": 200, "epochs": 1, "progress": False}
+    studies = ("stream-replace", "stream-keep10", "stored-replace", "minority-replace")
+    return {study: vae.run(study, "smoke", **scale) for study in studies}
+
+
+def curves(ax) -> list[np.ndarray]:
+    return [line.get_ydata() for line in ax.lines]
+
+
+def test_figures_of_digits_draw_what_the_records_hold(vae_runs):
+    record = vae_runs["stream-replace"]
+    mean = record.summary("latent_sd")["mean"]
+    (ax,) = digits.latent_spread([record], {1: (0.688, 0.011)}, record).axes
+    assert any(np.allclose(y, mean) for y in curves(ax) if len(y) == len(mean))
+    assert any(np.allclose(y, [0.688]) for y in curves(ax) if len(y) == 1)
+    regimes = digits.by_regime({name: vae_runs[name] for name in ("stream-replace", "stream-keep10")})
+    assert [text.get_text() for text in regimes.legends[0].get_texts()] == ["replace", "keep 10 %"]
+    (lost, whole) = digits.minority({"replace": vae_runs["minority-replace"]}).axes
+    assert np.allclose(curves(lost)[0], vae_runs["minority-replace"].summary("minority_recall")["mean"])
+    assert np.allclose(curves(whole)[0], vae_runs["minority-replace"].summary("accuracy")["mean"])
+    for figure in (digits.classes(record), digits.causes({"a": record, "b": vae_runs["stored-replace"]})):
+        assert all(ax.get_xlabel() and ax.get_title("left") and ax.lines for ax in figure.axes)
+    assert len(digits.latent_densities(record).axes[0].lines) == 1 + len(record.samples("kept")["generation"])
+
+
+def test_sheets_of_digits_are_the_kept_images(vae_runs):
+    record = vae_runs["stream-replace"]
+    images = record.samples("kept")["images"]
+    rows = digits.blending(record, [0, 2], columns=5).axes
+    for ax, g in zip(rows, (0, 2), strict=True):
+        drawn = np.asarray(ax.images[0].get_array())
+        assert ax.get_ylabel() == f"g = {g}" and (drawn[1:9, 11:19] == images[g, 1]).all()
+    named = [ax.get_ylabel() for ax in digits.sheets({"keep": vae_runs["stream-keep10"], "replace": record}, 2).axes]
+    assert named == ["g = 0", "keep", "replace"]
+    assert digits.sheet(images[0]).axes[0].images[0].get_array().shape == (50, 60)

@@ -19,11 +19,11 @@ from matplotlib.figure import Figure
 from myst_nb import glue
 
 from .. import claims
-from ..archive import Record
+from ..archive import Record, load_record
 from ..figures import caption
 from ..runs import results_root
 
-__all__ = ["comparison", "html_table", "judge", "say", "show", "verdict_mark", "verdict_table"]
+__all__ = ["archived", "comparison", "html_table", "judge", "say", "show", "verdict_mark", "verdict_table"]
 
 MARKS = {
     claims.REPLICATED: "yes",
@@ -52,6 +52,18 @@ def judge(results: str | Path | None = None) -> dict[str, dict]:
         glue(f"verdict_{name}", row["verdict"], display=False)
         glue(f"measured_{name}", row["measured"] or "nothing yet", display=False)
     return rows
+
+
+def archived(family: str, runs: Sequence[str], results: str | Path | None = None) -> dict[str, Record]:
+    """Those of a family's runs that the archive holds, by name; glues ``pending``, a sentence that names the others.
+
+    A record that is there and damaged raises `ArchiveError`.
+    """
+    root = Path(results or results_root()) / family
+    found = {run: load_record(root / run) for run in runs if (root / run).is_dir()}
+    missing = ", ".join(f"{family}/{run}" for run in runs if run not in found)
+    say("pending", f"Not in the archive yet: {missing}." if missing else "All of them are there.")
+    return found
 
 
 def verdict_table(rows: Mapping[str, dict], ids: Sequence[str]) -> HTML:

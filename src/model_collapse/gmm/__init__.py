@@ -221,25 +221,20 @@ def build(
     """The source and the learner of one block of chains."""
     truth, rng = truth_of(config.variant, chains), stream(seed, 0, "source")
     if truth is None:
-        source = _own(config, regime, data.x, chains, rng)
+        source = _own(config, data.x, chains, rng)
     else:
         human = Sample(sample(truth, config.n, rng))
         source = Source(human, config.n, lambda n, g, rng: Sample(sample(truth, n, rng)))
     return source, MixtureLearner(config, regime, source.n, truth)
 
 
-def _own(config: Config, regime: Regime, x: np.ndarray, chains: int, rng: np.random.Generator) -> Source:
+def _own(config: Config, x: np.ndarray, chains: int, rng: np.random.Generator) -> Source:
     """Own points: all of them in every chain, or n of them and the rest set aside, in an order of each chain's own."""
     n, order = config.n or len(x), np.tile(np.arange(len(x), dtype=np.int32), (chains, 1))
     if n == len(x):
         return Source(Sample(x[order]), n, None, f"set some aside by taking fewer, such as --set n={max(n // 2, 1)}")
     order = rng.permuted(order, axis=1)
-    left, wanted = len(x) - n, regime.n_real * config.generations
-    if regime.name == "fresh" and left < wanted:
-        raise ConfigError(
-            f"{config.generations} generations of {regime.n_real} fresh points need {wanted} set aside, not {left}: "
-            "lower n, or take fewer"
-        )
+    config.require_aside(len(x) - n, "points", "lower n, or take fewer")
     return Source(Sample(x[order[:, :n]]), n, lambda k, g, rng: Sample(x[order[:, n + (g - 1) * k : n + g * k]]))
 
 

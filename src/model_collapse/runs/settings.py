@@ -88,6 +88,13 @@ class BaseConfig:
         fresh = regime.n_real + regime.n_synthetic
         self.require(regime.name != "fresh" or fresh > 0, "regime 'fresh' needs its numbers: fresh(real, synthetic)")
 
+    def require_aside(self, held: int, what: str, advice: str) -> None:
+        """Raise `ConfigError` where `held` items set aside, if any are, do not last to the end under `fresh`."""
+        regime = self.make_regime()
+        wanted = regime.n_real * self.generations
+        need = f"{self.generations} generations of {regime.n_real} fresh {what} need {wanted} set aside, not {held}"
+        self.require(regime.name != "fresh" or held == 0 or held >= wanted, f"{need}: {advice}")
+
     def make_regime(self) -> Regime:
         return make_regime(self.regime, share=self.share, n_real=self.n_real, n_synthetic=self.n_synthetic)
 

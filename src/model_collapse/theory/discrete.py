@@ -162,13 +162,8 @@ def build(
     config.require(n <= seen.sum(), f"n = {n} is more than the {seen.sum()} words that generation 0 may see")
     seen = _take(seen[None], np.array([n]), rng)[0]
     human = Counts(n, np.broadcast_to(seen, (chains, len(seen))))
-    wanted, held = regime.n_real * config.generations, int(aside.sum())
-    if regime.name == "fresh" and 0 < held < wanted:
-        raise ConfigError(
-            f"{config.generations} generations of {regime.n_real} fresh words need {wanted} set aside, not {held}: "
-            "set more aside, or take fewer"
-        )
-    reserve = _Reserve(aside, chains, rng).draw if held else None
+    config.require_aside(int(aside.sum()), "words", "set more aside, or take fewer")
+    reserve = _Reserve(aside, chains, rng).draw if aside.any() else None
     advice = "set a share of the text aside with --set reserve=0.5"
     return Source(human, n, reserve, advice), DiscreteLearner(config, regime, seen, n)
 

@@ -206,11 +206,8 @@ def build(
     data, minority = _with_minority(config, data, rng)
     order = rng.permutation(len(data.images))
     seen = np.sort(order[:n])
-    left, wanted = len(order) - n, regime.n_real * config.generations
-    if regime.name == "fresh" and 0 < left < wanted:
-        raise ConfigError(
-            f"{config.generations} generations of {regime.n_real} fresh images need {wanted} set aside, not {left}"
-        )
+    left = len(order) - n
+    config.require_aside(left, "images", "lower n, or take fewer")
     reserve = _Reserve(data.images[order[n:]]).draw if left else None
     source = Source(_whole(data.images[seen]), n, reserve, "set some aside with a smaller --set n=")
     return source, VAELearner(config, regime, data, n, minority)
