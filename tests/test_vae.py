@@ -43,6 +43,18 @@ def test_the_released_network_has_its_number_of_parameters():
     assert sum(p.numel() for p in VAE().parameters()) == 647_081
 
 
+def test_the_decoder_is_its_layers_one_after_the_other():
+    """`decode` merges two of them into one map; values and gradients are those of the plain chain of layers."""
+    with device.seeded(np.random.default_rng(1)):
+        network, z = small().double(), torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
+    plain = network.decoder(network.spread(z).unflatten(1, network.shape))
+    weights = [z, *network.spread.parameters(), *network.decoder.parameters()]
+    merged = network.decode(z)
+    assert torch.allclose(merged, plain, rtol=0, atol=1e-12)
+    sides = (torch.autograd.grad((x * x).sum(), weights) for x in (merged, plain))
+    assert all(torch.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in zip(*sides, strict=True))
+
+
 def test_the_elbo_is_that_of_the_distributions():
     torch.manual_seed(0)
     network, x, noise = small(), torch.rand(7, 1, 8, 8).round(), torch.randn(7, 5)

@@ -55,8 +55,18 @@ class VAE(nn.Module):
         return self.mean(hidden), self.log_variance(hidden)
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Logits of the pixels' means, (images, 1, side, side)."""
-        return self.decoder(self.spread(z).unflatten(1, self.shape))
+        """Logits of the pixels' means, (images, 1, side, side).
+
+        Between the linear layer and the first transposed convolution there is no activation, so both together are one
+        affine map of the few latents. It is made once a call, by sending the columns of the linear layer through the
+        convolution, instead of sending every image through it: the same function at a fraction of the cost.
+        """
+        first, *rest = self.decoder
+        columns = torch.cat([self.spread.weight.T, self.spread.bias[None]]).unflatten(1, self.shape)
+        grown = first(columns).permute(0, 2, 3, 1)
+        slopes, offset = grown[:-1] - first.bias, grown[-1]  # the convolution's bias belongs to the offset alone
+        hidden = torch.addmm(offset.flatten(), z, slopes.flatten(1)).unflatten(1, offset.shape)
+        return nn.Sequential(*rest)(hidden.permute(0, 3, 1, 2))
 
     def forward(self, x: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits of the reconstruction through z = mean + sd * noise, and the posterior's mean and log variance."""
