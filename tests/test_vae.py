@@ -6,12 +6,13 @@ import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from model_collapse import datasets, device, vae
+from model_collapse.checkpoints import Diverged
 from model_collapse.regimes import HUMAN, make_regime
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.measure import Eye
 from model_collapse.vae.minority import make_rare
 from model_collapse.vae.network import VAE, elbo_terms
-from model_collapse.vae.training import Diverged, Schedule, epoch_images, fit, weights_of
+from model_collapse.vae.training import Schedule, epoch_images, fit, weights_of
 
 CPU = device.Compute("cpu", "fp32")
 

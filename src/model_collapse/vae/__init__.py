@@ -20,6 +20,7 @@ import torch
 
 from .. import archive, datasets, device
 from ..archive import Record
+from ..checkpoints import Diverged
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import BaseConfig, ConfigError, Family, Study, arms, cache_root
@@ -27,7 +28,7 @@ from .items import Images, Part
 from .measure import CLASSIFIERS, Eye
 from .minority import STUDENT_IMAGES, Minority, make_rare
 from .network import VAE, elbo_terms
-from .training import Diverged, Schedule, decode_means, fit, weights_of
+from .training import Schedule, decode_means, fit, weights_of
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "VAELearner", "run"]
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from ..checkpoints import Diverged, go_on, keep, put
 from ..device import Compute, seeded
 from .items import Images, Part
 from .network import VAE, elbo_terms
 
-__all__ = ["Diverged", "Schedule", "decode_means", "draw", "epoch_images", "fit", "load_decoder", "weights_of"]
+__all__ = ["Schedule", "decode_means", "draw", "epoch_images", "fit", "load_decoder", "weights_of"]
 
 CHUNK = 2000  # images that are decoded at once
-
-
-class Diverged(ArithmeticError):
-    """A loss that is no longer a number; the message names the epoch."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +66,17 @@ def fit(
         return network.eval()
     optimiser = torch.optim.Adam(network.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
     seeds = rng.integers(2**63, size=(schedule.epochs, 2))
-    begin = _resumed(network, optimiser, checkpoint)
+    begin = go_on(checkpoint, network, optimiser)
     for epoch in range(begin, schedule.epochs):
         images = epoch_images(make, items, rows, np.random.default_rng(seeds[epoch, 0]), compute, binarise)
         generator = torch.Generator(compute.device).manual_seed(int(seeds[epoch, 1]))
         loss = _epoch(network, optimiser, images, schedule.batch, generator, compute)
         if not np.isfinite(loss):
             raise Diverged(f"epoch {epoch + 1}: the loss is {loss}")
-        _save(network, optimiser, epoch + 1, checkpoint)
+        keep(checkpoint, network, optimiser, epoch + 1)
         on(epoch, loss)
     if kept is not None:
-        _put(kept, network.state_dict())
+        put(kept, network.state_dict())
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return network.eval()
@@ -162,39 +158,3 @@ def load_decoder(make: Callable[[], VAE], weights: Mapping[str, np.ndarray], com
     network = make()
     network.load_state_dict({name: torch.from_numpy(np.array(x)) for name, x in weights.items()})
     return network.to(compute.device, memory_format=torch.channels_last).eval()
-
-
-def _save(network: VAE, optimiser, epoch: int, checkpoint: Path | None) -> None:
-    if checkpoint is None:
-        return
-    arrays = {f"network/{name}": x for name, x in network.state_dict().items()}
-    arrays |= {f"adam/{k}/{key}": x for k, key, x in _moments(optimiser)}
-    _put(checkpoint, arrays | {"epoch": torch.tensor(epoch)})
-
-
-def _put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({name: x.detach().cpu().contiguous() for name, x in arrays.items()}, aside)
-    aside.replace(path)
-
-
-def _moments(optimiser) -> Iterator[tuple[int, str, torch.Tensor]]:
-    for k, state in optimiser.state_dict()["state"].items():
-        yield from ((k, key, x) for key, x in state.items())
-
-
-def _resumed(network: VAE, optimiser, checkpoint: Path | None) -> int:
-    """Load the checkpoint of this fit, if there is one; the epoch to go on with."""
-    if checkpoint is None or not checkpoint.exists():
-        return 0
-    arrays = load_file(checkpoint)
-    network.load_state_dict({n.removeprefix("network/"): x for n, x in arrays.items() if n.startswith("network/")})
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, x in arrays.items():
-        if name.startswith("adam/"):
-            _, k, key = name.split("/")
-            state.setdefault(int(k), {})[key] = x
-    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-    return int(arrays["epoch"])

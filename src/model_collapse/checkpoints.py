@@ -1,0 +1,62 @@
+"""A fit that goes on inside a generation: a network and its optimiser in one file of tensors, written in one step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+__all__ = ["Diverged", "go_on", "keep", "put"]
+
+
+class Diverged(ArithmeticError):
+    """A loss that is no longer a number; the message names the epoch."""
+
+
+def keep(path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> None:
+    """Write where a fit stands after `epoch` epochs; nothing where there is no path."""
+    if path is None:
+        return
+    arrays = {f"network/{name}": x for name, x in _tensors(network)}
+    arrays |= {f"optimiser/{k}/{key}": x for k, key, x in _moments(optimiser)}
+    put(path, arrays | {"epoch": torch.tensor(epoch)})
+
+
+def go_on(path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
+    """Load what `keep` wrote, if it is there, into network and optimiser; the epoch to go on with."""
+    if path is None or not path.exists():
+        return 0
+    arrays = load_file(path)
+    with torch.no_grad():
+        for name, x in _tensors(network):
+            x.copy_(arrays[f"network/{name}"])
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, x in arrays.items():
+        if name.startswith("optimiser/"):
+            _, k, key = name.split("/")
+            state.setdefault(int(k), {})[key] = x
+    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+    return int(arrays["epoch"])
+
+
+def put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:
+    """Write tensors aside, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    save_file({name: x.detach().cpu().contiguous() for name, x in arrays.items()}, aside)
+    aside.replace(path)
+
+
+def _tensors(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Parameters, tied ones once, and buffers."""
+    yield from network.named_parameters()
+    yield from network.named_buffers()
+
+
+def _moments(optimiser: torch.optim.Optimizer) -> Iterator[tuple[int, str, torch.Tensor]]:
+    for k, state in optimiser.state_dict()["state"].items():
+        yield from ((k, key, x) for key, x in state.items())

@@ -1,0 +1,198 @@
+"""What a language model writes after a prompt: beam search and sampling, for many prompts of equal length at once.
+
+Beam search gives the tokens that transformers' ``generate`` gives with ``min_new_tokens == max_new_tokens`` (so that no
+block ends early), as the released code calls it: logits in single precision, log-softmax, then the penalty on repeated
+tokens and the ban of the end token on the log-probabilities, without renormalising. It is faster for two reasons. The
+beams of a prompt share the keys and values of the prompt; and those of the generated tokens are never moved when beams
+are reordered: every beam looks at the slots of all beams of its prompt, through a mask of its own ancestors.
+
+This is written for the OPT architecture; other causal models go through ``generate``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+from transformers import OPTForCausalLM, PreTrainedModel
+
+__all__ = ["Decoding", "write"]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How the next token is chosen.
+
+    Attributes
+    ----------
+    beams : int
+        Width of the beam search; 0 samples.
+    temperature, nucleus : float
+        Of sampling; a nucleus below 1 keeps the fewest tokens that have that much probability together.
+    penalty : float
+        On what stands in the prompt or was written already: multiplies its log-probability (in beam search) or its
+        negative logit, and divides its positive logit; 1 is none (Keskar et al., 1909.05858).
+    """
+
+    beams: int = 5
+    temperature: float = 1.0
+    nucleus: float = 1.0
+    penalty: float = 1.0
+
+
+@torch.no_grad()
+def write(
+    model: PreTrainedModel, prompts: torch.Tensor, length: int, how: Decoding, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """The next `length` tokens after each prompt, shape (prompts, length).
+
+    Parameters
+    ----------
+    prompts : torch.Tensor of int64, shape (prompts, tokens)
+    generator : torch.Generator
+        For sampling; beam search needs none.
+    """
+    state = _Reader(model, prompts, max(how.beams, 1), length)
+    return _search(state, how) if how.beams else _sample(state, how, generator)
+
+
+class _Reader:
+    """The network with the keys and values of prompts and of what was written after them, step by step.
+
+    A prompt has `beams` slots; a step reads one token in each slot. `ancestors` says, for each beam and each earlier
+    step, in which slot the token stands that the beam goes back to.
+    """
+
+    def __init__(self, model: OPTForCausalLM, prompts: torch.Tensor, beams: int, length: int):
+        self.decoder, self.head = model.model.decoder, model.lm_head
+        self.prompts, self.beams, self.length, self.step = prompts, beams, length, 0
+        self.end = model.config.eos_token_id
+        out = model(prompts, use_cache=True, logits_to_keep=1)
+        self.first = out.logits[:, -1]
+        self.seen = []  # of every layer, keys and values: those of the prompt, then those of each step's slots
+        for layer in out.past_key_values.layers:
+            rows, heads, asked, width = layer.keys.shape
+            shape = (2, rows, heads, asked + length * beams, width)
+            self.seen.append(layer.keys.new_empty(shape))
+            self.seen[-1][0, :, :, :asked], self.seen[-1][1, :, :, :asked] = layer.keys, layer.values
+        self.ancestors = torch.zeros(rows, beams, 0, dtype=torch.long, device=prompts.device)
+        self.tokens = torch.zeros(rows, beams, 0, dtype=torch.long, device=prompts.device)
+
+    def advance(self, parents: torch.Tensor, tokens: torch.Tensor) -> None:
+        """Go on with `tokens` (prompts, beams) after the beams `parents`; their keys will stand in their own slots."""
+        own = torch.arange(self.beams, device=tokens.device).expand_as(tokens)[..., None]
+
+        def followed(x: torch.Tensor) -> torch.Tensor:
+            return x.gather(1, parents[..., None].expand(-1, -1, x.shape[2]))
+
+        self.tokens = torch.cat([followed(self.tokens), tokens[..., None]], dim=2)
+        self.ancestors = torch.cat([followed(self.ancestors), own], dim=2)
+
+    def logits(self) -> torch.Tensor:
+        """Logits of the token after the last one that was read, (prompts, beams, vocabulary)."""
+        if not self.tokens.shape[2]:
+            return self.first[:, None].expand(-1, self.beams, -1)
+        newest = self.tokens[..., -1]
+        at = self.prompts.shape[1] + self.step
+        decoder = self.decoder
+        x = decoder.embed_tokens(newest)
+        x = decoder.project_in(x) if decoder.project_in is not None else x
+        x = x + decoder.embed_positions.weight[at + decoder.embed_positions.offset]
+        mask = self._mask(x.dtype)
+        for number, layer in enumerate(decoder.layers):
+            x = self._layer(layer, number, x, mask)
+        x = decoder.final_layer_norm(x) if decoder.final_layer_norm is not None else x
+        x = decoder.project_out(x) if decoder.project_out is not None else x
+        self.step += 1
+        return self.head(x)
+
+    def _mask(self, dtype: torch.dtype) -> torch.Tensor | None:
+        """0 where a beam may look, -inf elsewhere: (prompts, 1, beams, prompt tokens + steps x beams)."""
+        if self.beams == 1:
+            return None
+        seen = F.one_hot(self.ancestors, self.beams).bool().flatten(2)
+        banned = torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, -torch.inf)
+        return F.pad(banned, (self.prompts.shape[1], 0))[:, None]
+
+    def _layer(self, layer, number: int, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        attention = layer.self_attn
+        y = layer.self_attn_layer_norm(x) if layer.do_layer_norm_before else x
+        heads = (attention.num_heads, attention.head_dim)
+        q, k, v = (
+            project(y).unflatten(-1, heads) for project in (attention.q_proj, attention.k_proj, attention.v_proj)
+        )
+        begin = self.prompts.shape[1] + self.step * self.beams
+        for kept, new in zip(self.seen[number], (k, v), strict=True):
+            kept[:, :, begin : begin + self.beams] = new.transpose(1, 2)
+        keys, values = self.seen[number][:, :, :, : begin + self.beams]
+        seen = F.scaled_dot_product_attention(
+            q.transpose(1, 2) * attention.scaling, keys, values, attn_mask=mask, scale=1.0
+        )
+        x = x + attention.out_proj(seen.transpose(1, 2).flatten(2))
+        x = x if layer.do_layer_norm_before else layer.self_attn_layer_norm(x)
+        y = layer.final_layer_norm(x) if layer.do_layer_norm_before else x
+        x = x + layer.fc2(layer.activation_fn(layer.fc1(y)))
+        return x if layer.do_layer_norm_before else layer.final_layer_norm(x)
+
+
+def _search(reader: _Reader, how: Decoding) -> torch.Tensor:
+    """The likeliest sequence that the beams end with, prompt by prompt."""
+    rows, beams = reader.prompts.shape[0], how.beams
+    scores = torch.zeros(rows, beams, device=reader.prompts.device)
+    scores[:, 1:] = -1e9  # all beams begin alike: the first step chooses among the first one's continuations
+    for _ in range(reader.length):
+        found = torch.log_softmax(reader.logits().float(), dim=-1)
+        found = _penalised(found, reader, how.penalty)
+        found[..., reader.end] = -torch.inf
+        best, tokens = _best(found, beams)  # of each beam; the best of all are among them
+        scores, chosen = (best + scores[..., None]).flatten(1).topk(beams)
+        reader.advance(chosen // beams, tokens.flatten(1).gather(1, chosen))
+    return reader.tokens[:, 0]
+
+
+def _sample(reader: _Reader, how: Decoding, generator: torch.Generator | None) -> torch.Tensor:
+    """One sequence drawn for each prompt."""
+    only = torch.zeros(len(reader.prompts), 1, dtype=torch.long, device=reader.prompts.device)
+    for _ in range(reader.length):
+        found = _penalised(reader.logits().float(), reader, how.penalty)
+        found[..., reader.end] = -torch.inf
+        weights = torch.softmax(found[:, 0] / how.temperature, dim=-1)
+        if how.nucleus < 1:
+            weights = _nucleus(weights, how.nucleus)
+        heights = weights.double().cumsum(dim=-1)
+        spots = torch.rand(len(heights), 1, generator=generator, device=heights.device, dtype=heights.dtype)
+        token = torch.searchsorted(heights, spots * heights[:, -1:], right=True)
+        reader.advance(only, token)
+    return reader.tokens[:, 0]
+
+
+def _best(found: torch.Tensor, count: int, chunk: int = 128) -> tuple[torch.Tensor, torch.Tensor]:
+    """The `count` largest values along the last axis, descending, and where they stand.
+
+    They lie in the chunks with the largest maxima, which is quicker to find out than to sort everything.
+    """
+    width = found.shape[-1]
+    chunks = F.pad(found, (0, -width % chunk), value=-torch.inf).unflatten(-1, (-1, chunk))
+    if chunks.shape[-2] <= count:
+        return found.topk(count)
+    there = chunks.amax(dim=-1).topk(count, sorted=False).indices.sort(dim=-1).values
+    some = chunks.gather(-2, there[..., None].expand(*there.shape, chunk)).flatten(-2)
+    values, at = some.topk(count)
+    return values, there.gather(-1, at // chunk) * chunk + at % chunk
+
+
+def _penalised(found: torch.Tensor, reader: _Reader, penalty: float) -> torch.Tensor:
+    """Scores (prompts, beams, vocabulary) with the penalty on every token that a beam has before it."""
+    if penalty == 1:
+        return found
+    before = torch.cat([reader.prompts[:, None].expand(-1, reader.beams, -1), reader.tokens], dim=2)
+    old = found.gather(2, before)
+    return found.scatter(2, before, torch.where(old < 0, old * penalty, old / penalty))
+
+
+def _nucleus(weights: torch.Tensor, share: float) -> torch.Tensor:
+    """The weights of the fewest tokens that have `share` of the probability together, the others 0."""
+    ordered, order = weights.sort(dim=-1, descending=True)
+    outside = ordered.cumsum(dim=-1) - ordered >= share  # what lies before it suffices
+    return torch.zeros_like(weights).scatter(-1, order, ordered.masked_fill(outside, 0))

@@ -1,0 +1,108 @@
+"""Fine-tuning on blocks of tokens, as the released code does it (Shumailov et al., Nature 2024, `main.py`).
+
+AdamW with the library's defaults, cosine annealing from epoch to epoch down to 1e-6, no warm-up, no clipping. Labels
+are inputs, and a block predicts every token but its first. `accelerate launch` spreads each batch over its processes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+from ..checkpoints import Diverged, go_on, keep
+from ..device import Compute, seeded
+
+__all__ = ["Schedule", "fine_tune", "token_losses"]
+
+LAST_RATE = 1e-6
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long, in which steps and how fast a model learns."""
+
+    epochs: int = 5
+    batch: int = 128
+    rate: float = 2e-5
+
+    def rate_at(self, epoch: int) -> float:
+        """The rate of an epoch, counted from 0, annealed along half a cosine."""
+        return LAST_RATE + 0.5 * (self.rate - LAST_RATE) * (1 + math.cos(math.pi * epoch / self.epochs))
+
+
+def token_losses(model: PreTrainedModel, blocks: torch.Tensor) -> torch.Tensor:
+    """Negative log-likelihood in nats of every token of a block but the first, shape (blocks, length - 1)."""
+    logits = model(input_ids=blocks).logits[:, :-1]
+    return F.cross_entropy(logits.float().transpose(1, 2), blocks[:, 1:], reduction="none")
+
+
+def fine_tune(
+    model: PreTrainedModel,
+    ids: np.ndarray,
+    rows: int,
+    schedule: Schedule,
+    rng: np.random.Generator,
+    compute: Compute,
+    *,
+    checkpoint: Path | None = None,
+    on: Callable[[int, float], None] = lambda epoch, loss: None,
+) -> PreTrainedModel:
+    """Train a model, in place, for `schedule.epochs` epochs of `rows` blocks each, and return it for reading.
+
+    Parameters
+    ----------
+    ids : numpy.ndarray of int, shape (blocks, length)
+        A larger pool than `rows` gives each epoch other blocks of it, so that pools that grow get no more steps.
+    rng : numpy.random.Generator
+        Each epoch has its own randomness, so a fit that finds its `checkpoint`, a file, goes on as if it had not
+        stopped.
+
+    Raises
+    ------
+    Diverged
+        Where the mean loss of an epoch is not finite.
+    """
+    accelerator = Accelerator(cpu=compute.device == "cpu")
+    optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.rate)
+    wrapped, optimiser = accelerator.prepare(model, optimiser)
+    seeds = rng.integers(2**63, size=(schedule.epochs, 2))
+    begin = go_on(checkpoint, model, optimiser)
+    blocks = torch.from_numpy(ids.astype(np.int64)).to(compute.device)
+    model.train()
+    for epoch in range(begin, schedule.epochs):
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.rate_at(epoch)
+        order = np.random.default_rng(seeds[epoch, 0]).permutation(len(ids))[:rows]
+        with seeded(np.random.default_rng(seeds[epoch, 1])):  # dropout
+            loss = _epoch(wrapped, optimiser, blocks, order, schedule.batch, accelerator, compute)
+        if not np.isfinite(loss):
+            raise Diverged(f"epoch {epoch + 1}: the loss is {loss}")
+        if accelerator.is_main_process:
+            keep(checkpoint, model, optimiser, epoch + 1)
+        on(epoch, loss)
+    if checkpoint is not None and accelerator.is_main_process:
+        checkpoint.unlink(missing_ok=True)
+    return model.eval()
+
+
+def _epoch(wrapped, optimiser, blocks, order, batch: int, accelerator: Accelerator, compute: Compute) -> float:
+    """One pass; the mean loss a token, in nats."""
+    total, count = torch.zeros((), device=compute.device), 0
+    for rows in torch.from_numpy(order).split(batch):
+        own = rows[accelerator.process_index :: accelerator.num_processes]
+        with compute.autocast():
+            loss = token_losses(wrapped, blocks[own.to(blocks.device)]).mean()
+        optimiser.zero_grad(set_to_none=True)
+        accelerator.backward(loss)
+        optimiser.step()
+        total += loss.detach() * len(own)
+        count += len(own)
+    return float(accelerator.reduce(total, "sum") / accelerator.reduce(torch.tensor(float(count)), "sum"))
