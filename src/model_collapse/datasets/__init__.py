@@ -1,5 +1,6 @@
 """Named real data with their checksums, and a person's own data, read with care."""
 
+from .corpora import books, wikitext
 from .errors import DataError
 from .images import ImageSet, digits, mnist
 from .pictures import read_images
@@ -11,11 +12,13 @@ __all__ = [
     "ImageSet",
     "PointSet",
     "Text",
+    "books",
     "digits",
     "language_reference",
     "mnist",
     "read_images",
     "read_points",
     "read_text",
+    "wikitext",
     "word_counts",
 ]

@@ -1,0 +1,221 @@
+"""The model that every generation starts from: one by name or folder, or one of our own, pre-trained on books.
+
+The weights of facebook/opt-125m are not everywhere, so the project has bases of the same architecture: `laptop`, which
+lies in ``data/base/`` and is small enough for two cores, and `paper`, of OPT-125m's shape and with its tokenizer, which
+is made where there is a GPU and lives in the cache.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
+
+from .. import device
+from ..archive import ArchiveError
+from ..archive.files import file_digest, write_json
+from ..checkpoints import go_on, keep
+from ..datasets import DataError
+from ..runs import cache_root
+from .finetune import token_losses
+from .tokens import cut, encode
+
+__all__ = ["SHAPES", "Shape", "base_root", "load_base", "new_model", "pretrain"]
+
+EVERY = 200  # steps between two checkpoints
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A base: its network, and how it is pre-trained.
+
+    Attributes
+    ----------
+    vocabulary : int
+        Of a byte-level BPE of its own; `opt` takes OPT's tokenizer instead.
+    context : int
+        Tokens of a block in pre-training, and the most that it reads: prompt and continuation.
+    tokens : int
+        That pre-training sees.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    vocabulary: int
+    opt: bool = False
+    context: int = 128
+    tokens: int = 20_000_000
+    batch: int = 64
+    rate: float = 2e-3
+    warm_up: int = 100
+
+
+SHAPES = {
+    "smoke": Shape(1, 32, 2, 400, tokens=20_000, batch=8, warm_up=4),
+    "laptop": Shape(4, 192, 6, 8192),
+    "paper": Shape(12, 768, 12, 50_272, opt=True, tokens=2_000_000_000, batch=256, rate=6e-4, warm_up=2000),
+}
+
+
+def new_model(shape: Shape, vocabulary: int, rng: np.random.Generator) -> OPTForCausalLM:
+    """An OPT network of that shape with weights drawn from `rng`; the end token is 2 and the pad token 1."""
+    config = OPTConfig(
+        vocab_size=vocabulary,
+        hidden_size=shape.width,
+        word_embed_proj_dim=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        ffn_dim=4 * shape.width,
+        max_position_embeddings=shape.context,
+        bos_token_id=2,
+        eos_token_id=2,
+        pad_token_id=1,
+    )
+    with device.seeded(rng):
+        return OPTForCausalLM(config)
+
+
+def pretrain(
+    shape: Shape,
+    texts: list[str],
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    *,
+    seed: int = 0,
+    compute: device.Compute | None = None,
+    on: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+) -> OPTForCausalLM:
+    """Pre-train a base on texts, in blocks drawn at random, and leave it in a folder with its card.
+
+    Adam with a warm-up and half a cosine, no dropout. It goes on where it was when it is called again. `on` hears the
+    step, their number and the mean loss since it last heard.
+    """
+    compute = compute or device.compute()
+    blocks = cut(np.concatenate([encode(text, tokenizer) for text in texts]), shape.context)
+    steps = -(-shape.tokens // (shape.batch * shape.context))
+    model = new_model(shape, _rounded_up(len(tokenizer)), np.random.default_rng(seed)).to(compute.device).train()
+    for module in model.modules():
+        if hasattr(module, "dropout"):
+            module.dropout = 0.0
+    optimiser = torch.optim.AdamW(model.parameters(), lr=shape.rate, betas=(0.9, 0.95), weight_decay=0.1)
+    state = folder / "pretraining.safetensors"
+    order = _order(len(blocks), steps * shape.batch, seed)
+    begin, since, total = go_on(state, model, optimiser), time.perf_counter(), 0.0
+    for step in range(begin, steps):
+        for group in optimiser.param_groups:
+            group["lr"] = _rate(shape, step, steps)
+        rows = torch.from_numpy(blocks[order[step * shape.batch : (step + 1) * shape.batch]].astype(np.int64))
+        with compute.autocast():
+            loss = token_losses(model, rows.to(compute.device)).mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        total += float(loss.detach())
+        if (step + 1) % EVERY == 0 or step + 1 == steps:
+            keep(state, model, optimiser, step + 1)
+            on(step + 1, steps, total / (1 + (step % EVERY)))
+            total = 0.0
+    _leave(model, tokenizer, shape, folder, seed, len(blocks), time.perf_counter() - since)
+    state.unlink(missing_ok=True)
+    return model.eval()
+
+
+def _order(blocks: int, wanted: int, seed: int) -> np.ndarray:
+    """Numbers of blocks, as many as wanted: every block once in each round, in another order."""
+    rng = np.random.default_rng([seed, 1])
+    return np.concatenate([rng.permutation(blocks) for _ in range(-(-wanted // blocks))])[:wanted]
+
+
+def _rate(shape: Shape, step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine down to a tenth."""
+    if step < shape.warm_up:
+        return shape.rate * (step + 1) / shape.warm_up
+    done = (step - shape.warm_up) / max(steps - shape.warm_up, 1)
+    return shape.rate * (0.1 + 0.45 * (1 + np.cos(np.pi * done)))
+
+
+def _rounded_up(count: int, to: int = 8) -> int:
+    return -(-count // to) * to
+
+
+def _leave(model, tokenizer, shape: Shape, folder: Path, seed: int, blocks: int, seconds: float) -> None:
+    """Weights in bf16, configuration, tokenizer, and a card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.safetensors"
+    save_file({name: x.detach().cpu().bfloat16().contiguous() for name, x in model.named_parameters()}, path)
+    model.config.to_json_file(folder / "config.json")
+    tokenizer.save_pretrained(folder)
+    machine = device.machine(torch.get_num_threads())
+    card = {"shape": asdict(shape), "seed": seed, "blocks": blocks, "seconds": round(seconds), "machine": machine}
+    write_json(folder / "card.json", card | {"sha256": file_digest(path)})
+
+
+def base_root() -> Path:
+    """Where committed bases lie: ``MODEL_COLLAPSE_BASE``, or ``data/base`` of the checkout."""
+    given = os.environ.get("MODEL_COLLAPSE_BASE")
+    return Path(given) if given else Path(__file__).resolve().parents[3] / "data" / "base"
+
+
+def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
+    """A base of our own by name, or any causal model by folder or by its name on the hub, in single precision.
+
+    Raises
+    ------
+    DataError
+        Where it is nowhere to be found; the message says what would provide it.
+    ArchiveError
+        Where the weights of a base of our own are not those of its card.
+    """
+    for folder in _places(name):
+        if (folder / "card.json").is_file():
+            return _own(folder)
+        if (folder / "config.json").is_file():
+            return _of_library(str(folder))
+    if name in SHAPES:
+        raise DataError(f"base {name!r} is not here: model-collapse pretrain {name} makes it, given the books")
+    return _of_library(name)
+
+
+def _places(name: str) -> Iterator[Path]:
+    if name in SHAPES:
+        yield from (base_root() / name, cache_root() / "base" / name)
+    else:
+        yield Path(name)
+
+
+def _own(folder: Path) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
+    path = folder / "model.safetensors"
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    if not path.is_file() or file_digest(path) != card["sha256"]:
+        raise ArchiveError(f"base at {folder.name}: its weights are missing or not those of its card")
+    model = OPTForCausalLM(OPTConfig.from_json_file(folder / "config.json"))
+    found = load_file(path)
+    with torch.no_grad():
+        for key, x in model.named_parameters():
+            x.copy_(found[key].float())
+    return model.eval(), PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def _of_library(name: str):
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"base {name!r} cannot be loaded ({reason}): give a folder with its files, or one of {', '.join(SHAPES)}"
+        ) from None
+    size = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > size:
+        raise DataError(f"base {name!r}: its tokenizer has {len(tokenizer)} entries, its network {size}")
+    return model.eval(), tokenizer
