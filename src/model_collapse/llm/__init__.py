@@ -1,1 +1,395 @@
-"""A language model trained on its predecessor's text (Shumailov et al., Nature 2024, figure 1)."""
+"""A language model trained on its predecessor's text (Shumailov et al., Nature 2024, figure 1).
+
+Every block of the human text is a prompt, and what the model writes after it takes the place of the next block. The
+next model is fine-tuned on those blocks, from the same base, and the loop goes on. What the source leaves open is a
+variant (how text is decoded) or a setting (where prompts come from, where a generation starts, which weights write, how
+many epochs); see the chapter.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from .. import device
+from ..archive import Record
+from ..checkpoints import Diverged, put
+from ..recursion import Generation, Turn, stream
+from ..regimes import Pool, Regime, Source
+from ..runs import BaseConfig, ConfigError, Family, Study
+from .base import SHAPES, load_base, new_model, rounded_up
+from .corpus import Corpus, load_corpus
+from .decoding import Decoding, write, write_blocks
+from .finetune import Schedule, fine_tune
+from .items import Blocks
+from .measure import Yardstick, block_losses
+from .prompts import PROMPTS
+from .tokens import BLOCK, cut, encode, train_tokenizer
+
+__all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "LanguageLearner", "run"]
+
+PROTOCOL = 1
+VARIANTS = {
+    "beam5": "five beams, as released and as the paper says",
+    "penalty2": "five beams and a repetition penalty of 2.0, the paper's ablation",
+    "penalty3": "five beams and a repetition penalty of 3.0, as the released code has it",
+    "sample": "sampling at temperature 1",
+    "cool": "sampling at temperature 0.7",
+    "nucleus": "sampling from the likeliest tokens that have 95 % of the probability",
+}
+DECODINGS = {
+    "beam5": {"beams": 5},
+    "penalty2": {"beams": 5, "penalty": 2.0},
+    "penalty3": {"beams": 5, "penalty": 3.0},
+    "sample": {"beams": 0},
+    "cool": {"beams": 0, "temperature": 0.7},
+    "nucleus": {"beams": 0, "nucleus": 0.95},
+}
+QUANTILES = np.linspace(0, 1, 201)  # of the likelihoods that a record keeps of each pool
+
+
+@dataclass(frozen=True)
+class Config(BaseConfig):
+    """Settings of a run. A block of chains is one chain.
+
+    Attributes
+    ----------
+    base : str
+        Name of a base of the project, a folder, or a name on the hub.
+    text : {"wikitext", "reference"}
+        Human text: WikiText-2, or CPython's language reference.
+    n : int
+        Blocks of the human text that models learn from, from its start; 0 takes all.
+    most : int
+        With n = 0, at most so many of them, the rest being set aside; 0 sets no limit.
+    epochs, batch, rate :
+        Schedule of every fine-tuning; under `accumulate` an epoch has the steps of `replace`.
+    beams, temperature, nucleus, penalty :
+        See `model_collapse.llm.decoding.Decoding`; a variant brings them.
+    prompts : {"original", "chained"}
+        What is continued: the human blocks, or the blocks of the pool that the model learned from.
+    start : {"base", "generation0", "previous", "scratch"}
+        Where every generation's weights start.
+    weights : {"last", "best"}
+        Which weights write: those of the last epoch, or of the epoch that was best on human validation text.
+    device, precision : str
+        See `model_collapse.device.compute`.
+    """
+
+    base: str = "laptop"
+    text: str = "wikitext"
+    n: int = 0
+    most: int = 0
+    epochs: int = 5
+    batch: int = 128
+    rate: float = 2e-5
+    beams: int = 5
+    temperature: float = 1.0
+    nucleus: float = 1.0
+    penalty: float = 1.0
+    prompts: str = "original"
+    start: str = "base"
+    weights: str = "last"
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choices = {
+            "text": ("wikitext", "reference"),
+            "prompts": ("original", "chained"),
+            "start": ("base", "generation0", "previous", "scratch"),
+            "weights": ("last", "best"),
+            "device": ("auto", "cpu", "cuda"),
+            "precision": ("auto", "bf16", "fp32"),
+        }
+        for name, known in choices.items():
+            value = getattr(self, name)
+            self.require(value in known, f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
+        for name in ("epochs", "batch"):
+            self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("n", "most", "beams"):
+            self.require(getattr(self, name) >= 0, f"{name} must not be negative, not {getattr(self, name)}")
+        for name in ("rate", "temperature", "penalty"):
+            self.require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name):g}")
+        self.require(0 < self.nucleus <= 1, f"nucleus must lie in (0, 1], not {self.nucleus:g}")
+        self.require(self.block == 1, f"block must be 1, one network a chain, not {self.block}")
+
+    @property
+    def decoding(self) -> Decoding:
+        return Decoding(self.beams, self.temperature, self.nucleus, self.penalty)
+
+
+class LanguageLearner:
+    """Fine-tune, write, measure.
+
+    Parameters
+    ----------
+    base : PreTrainedModel or None
+        What generations start from; None for weights drawn anew.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        regime: Regime,
+        source: Source,
+        base: PreTrainedModel | None,
+        yardstick: Yardstick,
+    ):
+        self.config, self.regime, self.source, self.base, self.yardstick = config, regime, source, base, yardstick
+        self.compute = yardstick.compute
+
+    def prepare(self, source: Source, turn: Turn) -> None:
+        """Train model 0, or read it back: it judges the likelihood of every later pool."""
+        kept = turn.scratch / "first.safetensors" if turn.scratch else None
+        self.first = self._new(Turn(0, turn.seed))
+        if kept is not None and kept.exists():
+            _load(self.first, kept)
+            return
+        self._fit(self.first, source.items, Turn(0, turn.seed, turn.scratch))
+        if kept is not None:
+            put(kept, dict(self.first.named_parameters()))
+
+    def fit(self, pool: Pool, turn: Turn) -> PreTrainedModel:
+        self.pool = pool.items
+        if turn.g == 0:
+            self.previous = self.first
+            return self.first
+        model = self._new(turn)
+        self._fit(model, pool.items, turn)
+        if self.config.start == "previous" and turn.scratch:  # the one before stays until this turn is saved
+            put(turn.scratch / f"model-{turn.g:04d}.safetensors", dict(model.named_parameters()))
+            (turn.scratch / f"model-{turn.g - 2:04d}.safetensors").unlink(missing_ok=True)
+        self.previous = model
+        return model
+
+    def sample(self, model: PreTrainedModel, pool: Pool, turn: Turn) -> Blocks:
+        """The continuation of every block but those whose places the next pool keeps human."""
+        places = self._continued(turn)
+        prompts = self.source.items.ids[places] if self.config.prompts == "original" else self._chained(pool, places)
+        unfinished = turn.scratch / f"written-{turn.g:04d}.safetensors" if turn.scratch else None
+        how = self.config.decoding
+        return Blocks(write_blocks(model, prompts, BLOCK, how, turn.sample, self.compute, unfinished), places)
+
+    def measure(self, model: PreTrainedModel, synthetic: Blocks, turn: Turn) -> dict[str, np.ndarray]:
+        """Each of shape (1,), of this chain.
+
+        ``sequence_perplexity_<q01, q50, q99>``: quantiles over the blocks of pool g of their perplexity under model 0;
+        ``zero_shot_perplexity``: of the base, before any fine-tuning. For the rest see `Yardstick`.
+        """
+        found = self.yardstick.measures(model, synthetic.ids, turn.measure)
+        self.likelihood = np.exp(block_losses(self.first, self.pool.ids, self.compute))
+        named = {"q01": 0.01, "q50": 0.5, "q99": 0.99}
+        found |= {f"sequence_perplexity_{q}": np.quantile(self.likelihood, at) for q, at in named.items()}
+        if self.base is not None:
+            found["zero_shot_perplexity"] = self._zero_shot
+        return {name: np.array([float(value)]) for name, value in found.items()}
+
+    @cached_property
+    def _zero_shot(self) -> float:
+        return float(np.exp(block_losses(self.base, self.yardstick.test, self.compute).mean()))
+
+    def _new(self, turn: Turn) -> PreTrainedModel:
+        """A network with the weights that this generation starts from."""
+        start = self.config.start
+        if start == "scratch" or (self.base is None and turn.g == 0):
+            vocabulary = rounded_up(len(self.yardstick.tokenizer))
+            rng = np.random.default_rng(turn.fit.integers(2**63))
+            return new_model(SHAPES[self.config.base], vocabulary, rng).to(self.compute.device)
+        if start == "base" or turn.g == 0:
+            return copy.deepcopy(self.base)
+        if start == "previous" and turn.g > 1 and not hasattr(self, "previous"):
+            self.previous = copy.deepcopy(self.first)
+            _load(self.previous, turn.scratch / f"model-{turn.g - 1:04d}.safetensors")
+        return copy.deepcopy(self.previous if start == "previous" and turn.g > 1 else self.first)
+
+    def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> None:
+        checkpoint = turn.scratch / f"fit-{turn.g:04d}.safetensors" if turn.scratch else None
+        schedule = Schedule(self.config.epochs, self.config.batch, self.config.rate)
+        judge = self.yardstick.validation if self.config.weights == "best" else None
+        options = {"checkpoint": checkpoint, "judge": judge}
+        try:
+            fine_tune(model, items.ids, self.source.n, schedule, turn.fit, self.compute, **options)
+        except Diverged as error:
+            raise ConfigError(f"generation {turn.g}, {error}; what was done before is kept") from None
+        except torch.OutOfMemoryError:
+            raise ConfigError(f"out of memory: try --set batch={max(self.config.batch // 2, 1)}") from None
+
+    def _continued(self, turn: Turn) -> np.ndarray:
+        """Places of the blocks that are continued: under `keep` all but those that the next pool will keep human."""
+        places, n = np.arange(self.source.n), self.source.n
+        if self.regime.name == "keep":
+            kept = self.source.items.take(self.regime.kept(n), stream(turn.seed, turn.g + 1, "regime"))
+            return np.setdiff1d(places, kept.places)
+        wanted = self.regime.needed(n)
+        return places if wanted == n else np.sort(turn.sample.choice(places, wanted, replace=False))
+
+    def _chained(self, pool: Pool, places: np.ndarray) -> np.ndarray:
+        """The pool's own block at each place, the newest where there are several, the human one where there is none."""
+        rows = self.source.items.ids.copy()
+        own = pool.items.places >= 0  # a block that was never used before has no place
+        rows[pool.items.places[own]] = pool.items.ids[own]
+        return rows[places]
+
+
+def _load(model: PreTrainedModel, path: Path) -> None:
+    arrays = load_file(path)
+    with torch.no_grad():
+        for name, x in model.named_parameters():
+            x.copy_(arrays[name])
+
+
+def load(config: Config, path: Path | None) -> Corpus:
+    """A person's own text, or the human text of a configuration."""
+    return load_corpus(config.text, path)
+
+
+def build(
+    config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: Corpus
+) -> tuple[Source, LanguageLearner]:
+    """The source and the learner of one chain."""
+    try:
+        compute = device.compute(config.device, config.precision)
+    except device.DeviceError as error:
+        raise ConfigError(str(error)) from None
+    base, tokenizer = _base(config, data, compute)
+    train, valid, test = (cut(encode(text, tokenizer)) for text in (data.train, data.valid, data.test))
+    n = config.n or min(len(train), config.most or len(train))
+    config.require(n <= len(train), f"n = {n} is more than the {len(train)} blocks of {data.name}")
+    config.require_aside(len(train) - n, "blocks", "lower n, or take fewer")
+    rest = train[n:]
+
+    def reserve(k: int, g: int, rng: np.random.Generator) -> Blocks:
+        return Blocks(rest[(g - 1) * k : g * k], np.full(k, -1))
+
+    source = Source(
+        Blocks(train[:n], np.arange(n)), n, reserve if len(rest) else None, "set some aside with a smaller --set n="
+    )
+    yardstick = Yardstick(train[:n], valid, test, tokenizer, compute)
+    return source, LanguageLearner(config, regime, source, base, yardstick)
+
+
+def _base(
+    config: Config, data: Corpus, compute: device.Compute
+) -> tuple[PreTrainedModel | None, PreTrainedTokenizerFast]:
+    """The base on its device, None from scratch, and its tokenizer, or one of the text's own where it has none."""
+    if config.start == "scratch":
+        config.require(
+            config.base in SHAPES, f"from scratch, base must be one of {', '.join(SHAPES)}, not {config.base!r}"
+        )
+        if not SHAPES[config.base].pretrained:
+            return None, train_tokenizer([data.train], SHAPES[config.base].vocabulary)
+    base, tokenizer = load_base(config.base)
+    context = getattr(base.config, "max_position_embeddings", 2 * BLOCK)
+    config.require(context >= 2 * BLOCK, f"base {config.base!r} reads {context} tokens; {2 * BLOCK} are needed")
+    return (None if config.start == "scratch" else base.to(compute.device)), tokenizer
+
+
+def restore(arrays: dict[str, np.ndarray]) -> Blocks:
+    """Items from the arrays that a resume state keeps."""
+    return Blocks.from_arrays(arrays)
+
+
+def keep(learner: LanguageLearner, generation: Generation) -> dict[str, np.ndarray]:
+    """What this generation writes after the fixed prompts, and how likely its pool was under model 0.
+
+    ``written``: token ids of shape (prompts, 64); ``likelihood``: 201 quantiles of the perplexity of the pool's blocks
+    under model 0.
+    """
+    tokenizer, how = learner.yardstick.tokenizer, learner.config.decoding
+    generator = torch.Generator(learner.compute.device).manual_seed(0)
+    written = []
+    for prompt in PROMPTS:
+        ids = torch.from_numpy(encode(prompt, tokenizer)[None, -BLOCK:].astype(np.int64)).to(learner.compute.device)
+        written.append(write(generation.model, ids, BLOCK, how, generator)[0].cpu().numpy())
+    return {"written": np.array(written, dtype=np.int32), "likelihood": np.quantile(learner.likelihood, QUANTILES)}
+
+
+def report(record: Record) -> list[str]:
+    """Perplexity and diversity, first and last, and what was limited."""
+    last, said = record.generations[-1], record.manifest
+    lines = []
+    for name, words in (
+        ("perplexity", "perplexity of human test text"),
+        ("distinct_2", "distinct-2 of what it writes"),
+    ):
+        first, end = (record.at(name, g)["mean"] for g in (0, last))
+        lines.append(f"{words}: {first:.3g} -> {end:.3g} (g = 0 -> {last})")
+    if said["config"]["start"] == "scratch":
+        lines.append("every generation was trained from scratch; the paper fine-tunes a pre-trained model")
+    return lines
+
+
+def work(config: Config) -> float:
+    """Tokens that all fits see, and those that are written, weighed by what they cost."""
+    blocks = config.n or config.most or (37_000 if config.text == "wikitext" else 3_000)
+    passes = 3 * config.epochs + (10 if config.beams else 3)
+    return config.chains * (config.generations + 1) * blocks * BLOCK * passes * SHAPES_COST.get(config.base, 30.0)
+
+
+SHAPES_COST = {"smoke": 0.01, "quick": 0.1, "laptop": 1.0, "paper": 30.0}
+_EVERY = tuple(range(10))
+PROFILES = {
+    "smoke": Config(
+        chains=2, generations=2, base="smoke", start="scratch", text="reference", n=80, epochs=2, batch=16, rate=3e-3,
+        marks=_EVERY,
+    ),
+    "quick": Config(
+        chains=1, generations=3, base="quick", start="scratch", text="reference", most=1200, epochs=10, batch=32,
+        rate=3e-3, marks=_EVERY,
+    ),
+    "laptop": Config(chains=3, generations=9, n=2400, epochs=5, batch=32, rate=5e-4, threads=2, marks=_EVERY),
+    "paper": Config(chains=5, generations=9, base="paper", epochs=5, batch=128, rate=2e-5, threads=2, marks=_EVERY),
+}  # fmt: skip
+
+_ONE = {"laptop": {"chains": 1}}  # controls that no verdict reads
+_SCRATCH = {"start": "scratch", "epochs": 10}
+STUDIES = {
+    "beam5-replace": Study("replace", "beam5"),
+    "beam5-keep10-epochs10": Study("keep", "beam5", {"share": 0.1, "epochs": 10}),
+    "beam5-keep10": Study("keep", "beam5", {"share": 0.1}),
+    "beam5-replace-epochs10": Study("replace", "beam5", {"epochs": 10}, by_profile=_ONE),
+    "beam5-accumulate": Study("accumulate", "beam5"),
+    "beam5-subsample": Study("accumulate_subsample", "beam5", by_profile=_ONE),
+    "beam5-penalty2": Study("replace", "penalty2"),
+    "beam5-penalty3": Study("replace", "penalty3", by_profile=_ONE),
+    "beam5-chained-replace": Study("replace", "beam5", {"prompts": "chained"}),
+    "beam5-generation0-replace": Study("replace", "beam5", {"start": "generation0"}, by_profile=_ONE),
+    "beam5-previous-replace": Study("replace", "beam5", {"start": "previous"}, by_profile=_ONE),
+    "beam5-best-replace": Study("replace", "beam5", {"weights": "best"}, by_profile=_ONE),
+    "sample-replace": Study("replace", "sample"),
+    "cool-replace": Study("replace", "cool", by_profile=_ONE),
+    "nucleus-replace": Study("replace", "nucleus", by_profile=_ONE),
+    "scratch-replace": Study("replace", "sample", _SCRATCH),
+    "scratch-accumulate": Study("accumulate", "sample", _SCRATCH),
+    "opt125m-replace": Study("replace", "beam5", by_profile={"paper": {"base": "facebook/opt-125m"}}),
+}
+
+FAMILY = Family(
+    "llm",
+    Config,
+    PROFILES,
+    STUDIES,
+    VARIANTS,
+    PROTOCOL,
+    build,
+    restore,
+    default_variant="beam5",
+    by_variant=DECODINGS,
+    load=load,
+    report=report,
+    keep=keep,
+    work=work,
+    pace=1e-5,
+    gpu=("paper",),
+    archive="laptop",
+)
+run = FAMILY.run

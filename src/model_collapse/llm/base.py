@@ -28,7 +28,7 @@ from ..runs import cache_root
 from .finetune import token_losses
 from .tokens import cut, encode
 
-__all__ = ["SHAPES", "Shape", "base_root", "load_base", "new_model", "pretrain"]
+__all__ = ["SHAPES", "Shape", "base_root", "load_base", "new_model", "pretrain", "rounded_up"]
 
 EVERY = 200  # steps between two checkpoints
 
@@ -41,6 +41,8 @@ class Shape:
     ----------
     vocabulary : int
         Of a byte-level BPE of its own; `opt` takes OPT's tokenizer instead.
+    pretrained : bool
+        Whether there is a base of this shape; the others are for learning from scratch.
     context : int
         Tokens of a block in pre-training, and the most that it reads: prompt and continuation.
     tokens : int
@@ -52,6 +54,7 @@ class Shape:
     heads: int
     vocabulary: int
     opt: bool = False
+    pretrained: bool = False
     context: int = 128
     tokens: int = 20_000_000
     batch: int = 64
@@ -61,8 +64,11 @@ class Shape:
 
 SHAPES = {
     "smoke": Shape(1, 32, 2, 400, tokens=20_000, batch=8, warm_up=4),
-    "laptop": Shape(4, 192, 6, 8192),
-    "paper": Shape(12, 768, 12, 50_272, opt=True, tokens=2_000_000_000, batch=256, rate=6e-4, warm_up=2000),
+    "quick": Shape(2, 64, 2, 1024),
+    "laptop": Shape(4, 192, 6, 8192, pretrained=True),
+    "paper": Shape(
+        12, 768, 12, 50_272, opt=True, pretrained=True, tokens=2_000_000_000, batch=256, rate=6e-4, warm_up=2000
+    ),
 }
 
 
@@ -102,7 +108,7 @@ def pretrain(
     compute = compute or device.compute()
     blocks = cut(np.concatenate([encode(text, tokenizer) for text in texts]), shape.context)
     steps = -(-shape.tokens // (shape.batch * shape.context))
-    model = new_model(shape, _rounded_up(len(tokenizer)), np.random.default_rng(seed)).to(compute.device).train()
+    model = new_model(shape, rounded_up(len(tokenizer)), np.random.default_rng(seed)).to(compute.device).train()
     for module in model.modules():
         if hasattr(module, "dropout"):
             module.dropout = 0.0
@@ -144,7 +150,8 @@ def _rate(shape: Shape, step: int, steps: int) -> float:
     return shape.rate * (0.1 + 0.45 * (1 + np.cos(np.pi * done)))
 
 
-def _rounded_up(count: int, to: int = 8) -> int:
+def rounded_up(count: int, to: int = 8) -> int:
+    """A vocabulary's size as a multiple, which matrix units like."""
     return -(-count // to) * to
 
 

@@ -12,12 +12,20 @@ This is written for the OPT architecture; other causal models go through ``gener
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional as F
 from transformers import OPTForCausalLM, PreTrainedModel
 
-__all__ = ["Decoding", "write"]
+from ..checkpoints import put
+from ..device import Compute, seeded
+
+__all__ = ["Decoding", "write", "write_blocks"]
+
+AT_ONCE = 128  # prompts
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,52 @@ def write(
     generator : torch.Generator
         For sampling; beam search needs none.
     """
+    if not isinstance(model, OPTForCausalLM):
+        return _by_library(model, prompts, length, how, generator)
     state = _Reader(model, prompts, max(how.beams, 1), length)
     return _search(state, how) if how.beams else _sample(state, how, generator)
+
+
+def _by_library(model, prompts: torch.Tensor, length: int, how: Decoding, generator) -> torch.Tensor:
+    """`generate`, whose draws come from torch's global state."""
+    options = {"min_new_tokens": length, "max_new_tokens": length, "repetition_penalty": how.penalty}
+    options |= {"pad_token_id": model.config.pad_token_id or model.config.eos_token_id}
+    if how.beams:
+        options |= {"num_beams": how.beams, "do_sample": False}
+    else:
+        options |= {"do_sample": True, "temperature": how.temperature, "top_p": how.nucleus, "top_k": 0}
+    seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device)) if generator else 0
+    with seeded(np.random.default_rng(seed)):
+        return model.generate(prompts, attention_mask=torch.ones_like(prompts), **options)[:, prompts.shape[1] :]
+
+
+def write_blocks(
+    model: PreTrainedModel,
+    prompts: np.ndarray,
+    length: int,
+    how: Decoding,
+    rng: np.random.Generator,
+    compute: Compute,
+    unfinished: Path | None = None,
+) -> np.ndarray:
+    """What follows each of many prompts, (prompts, length), int32; `prompts` has shape (prompts, tokens).
+
+    It is written some prompts at a time, each time with randomness of its own, so that what was found in the file
+    `unfinished` need not be written again.
+    """
+    seeds = rng.integers(2**63, size=-(-len(prompts) // AT_ONCE))
+    done = [load_file(unfinished)["ids"]] if unfinished is not None and unfinished.exists() else []
+    for number in range(sum(map(len, done)) // AT_ONCE if done else 0, len(seeds)):
+        some = torch.from_numpy(prompts[number * AT_ONCE : (number + 1) * AT_ONCE].astype(np.int64))
+        generator = torch.Generator(compute.device).manual_seed(int(seeds[number]))
+        with compute.autocast():
+            ids = write(model, some.to(compute.device), length, how, generator)
+        done.append(ids.to(torch.int32).cpu())
+        if unfinished is not None and number + 1 < len(seeds):
+            put(unfinished, {"ids": torch.cat(done)})
+    if unfinished is not None:
+        unfinished.unlink(missing_ok=True)
+    return torch.cat(done).numpy()
 
 
 class _Reader:

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from safetensors.torch import load_file
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from ..checkpoints import Diverged, go_on, keep
+from ..checkpoints import Diverged, go_on, keep, put
 from ..device import Compute, seeded
 
 __all__ = ["Schedule", "fine_tune", "token_losses"]
@@ -53,6 +54,7 @@ def fine_tune(
     compute: Compute,
     *,
     checkpoint: Path | None = None,
+    judge: Callable[[PreTrainedModel], float] | None = None,
     on: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> PreTrainedModel:
     """Train a model, in place, for `schedule.epochs` epochs of `rows` blocks each, and return it for reading.
@@ -64,6 +66,8 @@ def fine_tune(
     rng : numpy.random.Generator
         Each epoch has its own randomness, so a fit that finds its `checkpoint`, a file, goes on as if it had not
         stopped.
+    judge : callable or None
+        The loss by which the weights of the best epoch are chosen; None takes those of the last.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def fine_tune(
     seeds = rng.integers(2**63, size=(schedule.epochs, 2))
     begin = go_on(checkpoint, model, optimiser)
     blocks = torch.from_numpy(ids.astype(np.int64)).to(compute.device)
-    model.train()
+    best = _Best(judge, checkpoint)
     for epoch in range(begin, schedule.epochs):
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate_at(epoch)
@@ -85,16 +89,47 @@ def fine_tune(
             loss = _epoch(wrapped, optimiser, blocks, order, schedule.batch, accelerator, compute)
         if not np.isfinite(loss):
             raise Diverged(f"epoch {epoch + 1}: the loss is {loss}")
+        best.look(model)
         if accelerator.is_main_process:
             keep(checkpoint, model, optimiser, epoch + 1)
         on(epoch, loss)
     if checkpoint is not None and accelerator.is_main_process:
         checkpoint.unlink(missing_ok=True)
+    best.take(model)
     return model.eval()
+
+
+class _Best:
+    """The weights of the epoch that a judge found best, on the disk where there is a checkpoint."""
+
+    def __init__(self, judge: Callable[[PreTrainedModel], float] | None, checkpoint: Path | None):
+        self.judge = judge
+        self.path = checkpoint.with_name(f"best-{checkpoint.name}") if judge and checkpoint else None
+        self.arrays = load_file(self.path) if self.path is not None and self.path.exists() else None
+
+    def look(self, model: PreTrainedModel) -> None:
+        if self.judge is None:
+            return
+        loss = self.judge(model.eval())
+        if self.arrays is None or loss < float(self.arrays["loss"]):
+            self.arrays = {name: x.detach().cpu().clone() for name, x in model.named_parameters()}
+            self.arrays["loss"] = torch.tensor(loss, dtype=torch.float64)
+            if self.path is not None:
+                put(self.path, self.arrays)
+
+    @torch.no_grad()
+    def take(self, model: PreTrainedModel) -> None:
+        if self.arrays is None:
+            return
+        for name, x in model.named_parameters():
+            x.copy_(self.arrays[name])
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 def _epoch(wrapped, optimiser, blocks, order, batch: int, accelerator: Accelerator, compute: Compute) -> float:
     """One pass; the mean loss a token, in nats."""
+    wrapped.train()
     total, count = torch.zeros((), device=compute.device), 0
     for rows in torch.from_numpy(order).split(batch):
         own = rows[accelerator.process_index :: accelerator.num_processes]

@@ -1,4 +1,4 @@
-"""How well a model predicts human text, block by block.
+"""How well a model predicts human text, and how varied what it writes is.
 
 Perplexity has two definitions, and sources do not say which they use: the exponential of the mean loss over all tokens,
 and the mean over blocks of each block's own. Blocks are independent, so early tokens have little to go by, and the
@@ -8,17 +8,24 @@ numbers are far above those of long contexts.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from .. import diversity
+from ..datasets import word_counts
 from ..device import Compute
 from .finetune import token_losses
 
-__all__ = ["block_losses", "perplexities"]
+__all__ = ["DIVERSITY_TOKENS", "Yardstick", "block_losses", "perplexities"]
 
 BATCH = 128
+DIVERSITY_TOKENS = 100_000  # of a sample, on which diversity is measured, so that sizes never differ
+BANDS = {"unseen": 0, "once": 1, "rare": 2, "some": 3, "often": 4, "common": 5}  # of `diversity.EDGES`
+EMBEDDED = 2000  # blocks that the distance of meanings is measured on
 
 
 @torch.no_grad()
@@ -38,13 +45,83 @@ def perplexities(losses: np.ndarray, ids: np.ndarray, tokenizer: PreTrainedToken
     ``cross_entropy``: the mean loss in nats a token; ``bits_per_byte``: the loss of the predicted tokens over the bytes
     that they stand for, which compares models with different tokenizers.
     """
-    predicted = ids[:, 1:]
-    text = tokenizer.batch_decode(predicted, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    size = sum(len(part.encode()) for part in text)
-    mean = float(losses.mean())
+    predicted, mean = ids[:, 1:], float(losses.mean())
+    size = sum(len(part.encode()) for part in tokenizer.batch_decode(predicted, skip_special_tokens=True))
     return {
         "perplexity": math.exp(mean),
         "perplexity_of_blocks": float(np.exp(losses).mean()),
         "cross_entropy": mean,
         "bits_per_byte": mean * predicted.size / math.log(2) / size,
     }
+
+
+class Yardstick:
+    """Human text that models are held against.
+
+    Parameters
+    ----------
+    train, valid, test : numpy.ndarray of int, shape (blocks, length)
+        What models learn from, what may steer them, and what perplexity is measured on.
+    """
+
+    def __init__(self, train, valid, test, tokenizer: PreTrainedTokenizerFast, compute: Compute):
+        self.train, self.valid, self.test, self.tokenizer, self.compute = train, valid, test, tokenizer, compute
+
+    def validation(self, model: PreTrainedModel) -> float:
+        """Mean loss on human validation text, in nats a token."""
+        return float(block_losses(model, self.valid, self.compute).mean())
+
+    def measures(self, model: PreTrainedModel, ids: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+        """Perplexity of human test text under the model, and diversity of blocks that it wrote, (blocks, length).
+
+        Beside `perplexities`, on the first 100,000 tokens: ``type_token_ratio``, ``distinct_1`` to ``distinct_3``,
+        ``repeated_2`` to ``repeated_4`` (within blocks), ``self_bleu``, ``vocabulary``, ``syntactic_diversity`` and
+        ``semantic_diversity`` (0 where hardly a word is left to compare). On all of them ``mass_<band>``: share of
+        tokens whose count in the human text is 0 (unseen), 1, 2 to 4, 5 to 9, 10 to 99, 100 and more; ``lost_1``,
+        ``lost_5plus``: shares of the *words* that occur once, and five times or more, in the human text and nowhere in
+        what was written.
+        """
+        found = perplexities(block_losses(model, self.test, self.compute), self.test, self.tokenizer)
+        some = ids[: DIVERSITY_TOKENS // ids.shape[1]]
+        texts = self.tokenizer.batch_decode(some, skip_special_tokens=True)
+        found |= {"type_token_ratio": diversity.type_token_ratio(some), "vocabulary": diversity.vocabulary(some)}
+        found |= {f"distinct_{n}": diversity.distinct(some, n) for n in (1, 2, 3)}
+        found |= {f"repeated_{n}": diversity.repeated_share(some, n) for n in (2, 3, 4)}
+        found |= {"self_bleu": diversity.self_bleu(some, rng=rng)}
+        found |= {"syntactic_diversity": _or_none_left(diversity.syntactic_diversity, texts)}
+        found |= {"semantic_diversity": _or_none_left(diversity.semantic_diversity, texts[:EMBEDDED], self._embed)}
+        mass = diversity.tail_mass(ids, self._counts)
+        found |= {f"mass_{name}": mass[band] for name, band in BANDS.items()}
+        return found | self._lost(ids)
+
+    def _lost(self, ids: np.ndarray) -> dict[str, float]:
+        """Shares of the human text's words that were not written, by how often they occur there."""
+        text = " ".join(self.tokenizer.batch_decode(ids, skip_special_tokens=True))
+        written = word_counts(text).keys()
+        once = [word for word, count in self._words.items() if count == 1]
+        often = [word for word, count in self._words.items() if count >= 5]
+        return {
+            name: float(np.mean([word not in written for word in words]))
+            for name, words in (("lost_1", once), ("lost_5plus", often))
+        }
+
+    @cached_property
+    def _words(self) -> dict[str, int]:
+        return word_counts(" ".join(self.tokenizer.batch_decode(self.train, skip_special_tokens=True)))
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        return np.bincount(self.train.ravel(), minlength=len(self.tokenizer))
+
+    @cached_property
+    def _embed(self):
+        texts = self.tokenizer.batch_decode(self.train, skip_special_tokens=True)
+        return diversity.fit_embedding(texts, min(100, len(texts) // 2))
+
+
+def _or_none_left(measure: Callable[..., float], *given) -> float:
+    """A measure of diversity, which is 0 where so few words are left that it has nothing to compare."""
+    try:
+        return measure(*given)
+    except ValueError:
+        return 0.0
