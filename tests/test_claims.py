@@ -398,7 +398,7 @@ def curve(*means):
 
 
 def diversity(lexical, syntactic, semantic):
-    falls = {"distinct_2": lexical, "tree_distance": syntactic, "embedding_distance": semantic}
+    falls = {"distinct_2": lexical, "syntactic_diversity": syntactic, "semantic_diversity": semantic}
     return {"run": run({name: {1: 1.0, 9: 1 - fall} for name, fall in falls.items()})}
 
 

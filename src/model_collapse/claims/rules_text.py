@@ -13,8 +13,10 @@ Records, by study, and the metrics read from them (family llm):
     10 % of the blocks stay human, with the source's 10 epochs, and with the steps of ``beam5-replace``; ``perplexity``.
 ``beam5-penalty2``, ``sample-replace``, ``beam5-chained-replace``, ``beam5-accumulate``
     repetition penalty 2.0; sampling at temperature 1; prompts from the last synthetic set; all data so far at matched
-    steps; ``perplexity``. ``sample-replace`` also has ``distinct_2``, ``tree_distance`` (Weisfeiler–Lehman) and
-    ``embedding_distance`` at a fixed 100,000 tokens.
+    steps; ``perplexity``. ``sample-replace`` also has ``distinct_2``, ``syntactic_diversity`` and
+    ``semantic_diversity`` at a fixed 100,000 tokens. The source of D1 compares dependency trees and sentence
+    embeddings; neither parser nor encoder comes without a download, so these stand in: distinct-4 of what is left of a
+    text without its content words, and the distance of texts in a latent semantic analysis of human text.
 ``opt125m-replace``
     the source's own base: ``zero_shot_perplexity``, ``perplexity``.
 ``scratch-replace``, ``scratch-accumulate``
@@ -194,7 +196,7 @@ def a3(records: Records) -> Finding:
 
 def d1(records: Records) -> Finding:
     """Relative fall from g = 1 to 9 at 100,000 tokens: lexical, syntactic above 0, semantic least; partly: lexical."""
-    names = {"lexical": "distinct_2", "syntactic": "tree_distance", "semantic": "embedding_distance"}
+    names = {"lexical": "distinct_2", "syntactic": "syntactic_diversity", "semantic": "semantic_diversity"}
     changes = {kind: relative_change(records["run"], metric, 1, END) for kind, metric in names.items()}
     falls = {kind: Estimate(-e.mean, e.se, e.df, e.count) for kind, e in changes.items()}
     lexical, syntactic = (interval(falls[kind])[0] > 0 for kind in ("lexical", "syntactic"))
