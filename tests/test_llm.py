@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from transformers import OPTConfig, OPTForCausalLM
 
-from model_collapse import device
+from model_collapse import datasets, device
+from model_collapse.archive import ArchiveError
 from model_collapse.checkpoints import Diverged
 from model_collapse.datasets import DataError
+from model_collapse.llm import base as llm_base
+from model_collapse.llm.base import SHAPES, load_base, pretrain
 from model_collapse.llm.decoding import Decoding, write
 from model_collapse.llm.finetune import Schedule, fine_tune, token_losses
 from model_collapse.llm.items import Blocks
 from model_collapse.llm.measure import block_losses, perplexities
+from model_collapse.llm.ngram import Trigrams
 from model_collapse.llm.tokens import SPECIAL, cut, encode, opt_tokenizer, train_tokenizer
 
 CPU = device.Compute("cpu", "fp32")
@@ -260,3 +267,103 @@ def test_a_larger_pool_gets_no_more_steps():
 def test_a_loss_that_is_no_number_names_the_epoch():
     with pytest.raises(Diverged, match="epoch 2: the loss is nan"):
         fine_tune(opt(), some_ids(8, 16), 8, Schedule(3, 8, math.inf), np.random.default_rng(0), CPU)
+
+
+def kneser_ney(blocks: list[list[int]], context: tuple[int, ...], token: int, vocabulary: int) -> float:
+    """Interpolated Kneser-Ney by its definition, with dictionaries."""
+    three = Counter(gram for block in blocks for gram in zip(block, block[1:], block[2:], strict=False))
+    pairs = Counter(gram[1:] for gram in three) + Counter({tuple(block[:2]) for block in blocks})
+    ones = Counter(pair[1:] for pair in pairs)
+    lower = 1 / vocabulary
+    for order, counts in enumerate((ones, pairs, three)):
+        if order > len(context):
+            break
+        seen = context[len(context) - order :]
+        n1, n2 = (sum(count == k for count in counts.values()) for k in (1, 2))
+        discount = n1 / (n1 + 2 * n2) if n1 else 0.5
+        after = {gram: count for gram, count in counts.items() if gram[:-1] == seen}
+        if after:
+            total = sum(after.values())
+            own = max(after.get((*seen, token), 0) - discount, 0) / total
+            lower = own + discount * len(after) / total * lower
+    return lower
+
+
+def test_the_trigram_model_is_kneser_ney():
+    words = 12
+    blocks = np.random.default_rng(0).zipf(1.6, (40, 9)) % words
+    model, held = Trigrams(blocks, words), np.random.default_rng(1).integers(0, words, (6, 5))
+    losses = model.token_losses(held)
+    for row, block in enumerate(held.tolist()):
+        for k in range(1, 5):
+            context = tuple(block[max(k - 2, 0) : k])
+            expected = -math.log(kneser_ney(blocks.tolist(), context, block[k], words))
+            assert losses[row, k - 1] == pytest.approx(expected, rel=1e-9)
+    every = np.array([[a, b, c] for a in range(3) for b in range(3) for c in range(words)])
+    assert np.exp(-model.token_losses(every)[:, 1]).reshape(9, words).sum(axis=1) == pytest.approx(1)
+
+
+def test_trigrams_beat_pairs_where_words_come_in_threes():
+    rng = np.random.default_rng(0)
+    block = np.array([[a, b, (a * 7 + b * 3) % 20] for a, b in rng.integers(0, 20, (3000, 2))])
+    losses = Trigrams(block[:2500], 20).token_losses(block[2500:])
+    assert losses[:, 1].mean() < 0.5 * losses[:, 0].mean() and losses[:, 0].mean() == pytest.approx(
+        math.log(20), rel=0.05
+    )
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A base of one layer, pre-trained for a few steps on the language reference."""
+    folder = tmp_path_factory.mktemp("base") / "smoke"
+    text = datasets.language_reference().text[:60_000]
+    tokenizer = train_tokenizer([text], SHAPES["smoke"].vocabulary)
+    losses: list[float] = []
+    pretrain(SHAPES["smoke"], [text], tokenizer, folder, on=lambda step, steps, loss: losses.append(loss))
+    return folder, losses
+
+
+def test_a_base_learns_and_is_what_its_card_says(base):
+    folder, _ = base
+    model, tokenizer = load_base(str(folder))
+    text = datasets.language_reference().text[60_000:90_000]
+    ids = cut(encode(text, tokenizer), 64)
+    assert block_losses(model, ids, CPU).mean() < 0.95 * math.log(len(tokenizer))
+    assert model.config.max_position_embeddings == 128 and model.config.eos_token_id == 2
+    assert json.loads((folder / "card.json").read_text())["shape"]["layers"] == 1
+    assert not (folder / "pretraining.safetensors").exists()
+
+
+def test_a_base_that_is_damaged_or_nowhere(base, tmp_path, monkeypatch):
+    folder, _ = base
+    other = tmp_path / "copy"
+    shutil.copytree(folder, other)
+    (other / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(ArchiveError, match="its weights are missing or not those of its card"):
+        load_base(str(other))
+    monkeypatch.setenv("MODEL_COLLAPSE_BASE", str(tmp_path))
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path))
+    with pytest.raises(DataError, match="base 'paper' is not here: model-collapse pretrain paper makes it"):
+        load_base("paper")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DataError, match="base 'nobody/nothing' cannot be loaded"):
+        load_base("nobody/nothing")
+
+
+def test_pre_training_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(llm_base, "EVERY", 5)
+    text = datasets.language_reference().text[:20_000]
+    tokenizer, shape = train_tokenizer([text], 400), replace(SHAPES["smoke"], tokens=12_000)
+
+    def trained(folder, **options):
+        return weights(pretrain(shape, [text], tokenizer, folder, **options))
+
+    def stop(step: int, steps: int, loss: float) -> None:
+        if step == 5:
+            raise Stop
+
+    whole = trained(tmp_path / "whole")
+    with pytest.raises(Stop):
+        trained(tmp_path / "parts", on=stop)
+    resumed = trained(tmp_path / "parts")
+    assert all((resumed[name] == x).all() for name, x in whole.items())

@@ -1,4 +1,4 @@
-"""The command line: ``model-collapse run | plan | verify | claims``."""
+"""The command line: ``model-collapse run | plan | pretrain | verify | claims``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .archive import ArchiveError
 from .datasets import DataError
 from .families import FAMILIES, family
 from .regimes import RegimeError, make_regime, nearest
-from .runs import ConfigError, Family, results_root
+from .runs import ConfigError, Family, cache_root, results_root
 
 __all__ = ["main"]
 
@@ -104,6 +104,30 @@ def plan_command(
         gpu = "yes" if item.gpu else ""
         table.add_row(f"{item.family}/{run}", item.state, f"{item.verdicts:.2g}", *cost, gpu)
     Console().print(table if items else "The archive lacks nothing.")
+
+
+@app.command("pretrain")
+def pretrain_command(
+    name: Annotated[str, typer.Argument(metavar="BASE", help="laptop or paper")],
+    seed: Annotated[int, typer.Option(help="A whole number")] = 0,
+    folder: Annotated[Path | None, typer.Option(help="Where it goes [default: base/ in MODEL_COLLAPSE_CACHE]")] = None,
+) -> None:
+    """Make a base of the language model anew from the books. Stopped half-way, the same command goes on."""
+    from .llm import base
+
+    known = [name for name, shape in base.SHAPES.items() if shape.pretrained]
+    if name not in known:
+        raise ConfigError(f"no base {name!r}{nearest(name, known)}")
+    target = folder or cache_root() / "base" / name
+
+    def on(step: int, steps: int, loss: float) -> None:
+        typer.echo(f"{name}: step {step:,} of {steps:,}, mean loss {loss:.3f}")
+
+    said = base.make_base(name, target, seed=seed, on=on)["held_out"]
+    typer.echo(
+        f"{name}: perplexity of held-out books {said['perplexity']:.1f}, of a trigram model "
+        f"{said['trigram_perplexity']:.1f}, in blocks of 64 tokens"
+    )
 
 
 @app.command("verify")

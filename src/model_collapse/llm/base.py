@@ -19,18 +19,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
 
-from .. import device
+from .. import datasets, device
 from ..archive import ArchiveError
 from ..archive.files import file_digest, write_json
 from ..checkpoints import go_on, keep
 from ..datasets import DataError
 from ..runs import cache_root
 from .finetune import token_losses
-from .tokens import cut, encode
+from .measure import block_losses
+from .ngram import Trigrams
+from .tokens import BLOCK, cut, encode, opt_tokenizer, train_tokenizer
 
-__all__ = ["SHAPES", "Shape", "base_root", "load_base", "new_model", "pretrain", "rounded_up"]
+__all__ = ["SHAPES", "Shape", "base_root", "load_base", "make_base", "new_model", "pretrain", "rounded_up"]
 
 EVERY = 200  # steps between two checkpoints
+HELD_OUT = 8  # books
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,48 @@ def _leave(model, tokenizer, shape: Shape, folder: Path, seed: int, blocks: int,
     machine = device.machine(torch.get_num_threads())
     card = {"shape": asdict(shape), "seed": seed, "blocks": blocks, "seconds": round(seconds), "machine": machine}
     write_json(folder / "card.json", card | {"sha256": file_digest(path)})
+
+
+def make_base(
+    name: str,
+    folder: Path,
+    *,
+    seed: int = 0,
+    on: Callable[[int, int, float], None] = lambda step, steps, loss: None,
+) -> dict:
+    """Make a base of the project anew from the books, and return its card.
+
+    The last books are held out. The card says how well it predicts them in blocks of 64 tokens, beside a trigram model
+    of the very tokens that it has seen.
+
+    Raises
+    ------
+    DataError
+        Where the books, or OPT's tokenizer for a base that has it, are not there.
+    """
+    shape, texts = SHAPES[name], datasets.books()
+    seen, held = texts[:-HELD_OUT], texts[-HELD_OUT:]
+    tokenizer = _opt_tokenizer() if shape.opt else train_tokenizer(seen[::4], shape.vocabulary)
+    model = pretrain(shape, seen, tokenizer, folder, seed=seed, on=on)
+    compute = device.compute()
+    tested = cut(np.concatenate([encode(text, tokenizer) for text in held]))
+    ours = block_losses(model, tested, compute).mean()
+    blocks = cut(np.concatenate([encode(text, tokenizer) for text in seen]), shape.context)
+    some = blocks[np.unique(_order(len(blocks), -(-shape.tokens // shape.context), seed))]
+    theirs = Trigrams(some.reshape(-1, BLOCK), len(tokenizer)).token_losses(tested).mean()
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    card["held_out"] = {
+        "books": HELD_OUT,
+        "perplexity": float(np.exp(ours)),
+        "trigram_perplexity": float(np.exp(theirs)),
+    }
+    write_json(folder / "card.json", card)
+    return card
+
+
+def _opt_tokenizer() -> PreTrainedTokenizerFast:
+    folder = Path(os.environ.get("MODEL_COLLAPSE_DATA") or ".") / "opt-bpe"
+    return opt_tokenizer(folder / "gpt2-vocab.json", folder / "gpt2-merges.txt")
 
 
 def base_root() -> Path:
