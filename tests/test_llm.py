@@ -13,11 +13,12 @@ import pytest
 import torch
 from transformers import OPTConfig, OPTForCausalLM
 
-from model_collapse import datasets, device
-from model_collapse.archive import ArchiveError
+from model_collapse import datasets, device, llm
+from model_collapse.archive import ArchiveError, History
 from model_collapse.checkpoints import Diverged
 from model_collapse.datasets import DataError
 from model_collapse.llm import base as llm_base
+from model_collapse.llm import decoding
 from model_collapse.llm.base import SHAPES, load_base, pretrain
 from model_collapse.llm.decoding import Decoding, write
 from model_collapse.llm.finetune import Schedule, fine_tune, token_losses
@@ -25,6 +26,8 @@ from model_collapse.llm.items import Blocks
 from model_collapse.llm.measure import block_losses, perplexities
 from model_collapse.llm.ngram import Trigrams
 from model_collapse.llm.tokens import SPECIAL, cut, encode, opt_tokenizer, train_tokenizer
+from model_collapse.recursion import Turn
+from model_collapse.regimes import HUMAN, Pool
 
 CPU = device.Compute("cpu", "fp32")
 WORDS = 300
@@ -367,3 +370,86 @@ def test_pre_training_goes_on_where_it_was(tmp_path, monkeypatch):
         trained(tmp_path / "parts", on=stop)
     resumed = trained(tmp_path / "parts")
     assert all((resumed[name] == x).all() for name, x in whole.items())
+
+
+@pytest.mark.parametrize("study", [name for name in llm.STUDIES if "opt125m" not in name])
+def test_every_study_runs_and_resumes(study, tmp_path, monkeypatch):
+    """Stopped while it writes the sample of generation 1, between two batches of prompts."""
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(decoding, "AT_ONCE", 16)
+    (tmp_path / "some.txt").write_text(datasets.language_reference().text[:80_000])
+    scale = {"chains": 1, "n": 40, "epochs": 1, "progress": False, "data": tmp_path / "some.txt"}
+    whole = llm.run(study, "smoke", **scale)
+    real, written = decoding.write, []
+
+    def stop(*given, **options):
+        written.append(given)
+        if len(written) == 5:
+            raise Stop
+        return real(*given, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(Stop):
+        patched.setattr(decoding, "write", stop)
+        llm.run(study, "smoke", save=tmp_path, checkpoint=0, **scale)
+    assert list(tmp_path.glob("cache/runs/llm/*/*/written-0001.safetensors"))
+    assert llm.run(study, "smoke", save=tmp_path, **scale).metrics.equals(whole.metrics)
+
+
+def learner(regime: str, **changes):
+    config, _ = llm.FAMILY.configure(None, "smoke", regime=regime, n=40, **changes)
+    return llm.build(config, config.make_regime(), 1, (0, 0, 0), llm.load(config, None))
+
+
+def test_a_kept_block_stays_where_its_continuation_would_have_gone():
+    source, some = learner("keep(0.25)")
+    some.prepare(source, Turn(2**32 - 1, (0, 0, 0)))
+    history = History("last")
+    for g in range(2):
+        turn = Turn(g, (0, 0, 0))
+        pool = some.regime(source, history, turn.regime)
+        model = some.fit(pool, turn)
+        history.append(some.sample(model, pool, turn))
+    human, written = (pool.lineage.of_items() == maker for maker in (HUMAN, 0))
+    places = pool.items.places
+    assert sorted(places.tolist()) == list(range(40)) and human.sum() == 10 and written.sum() == 30
+    assert (pool.items.ids[human] == source.items.ids[places[human]]).all()
+    assert not (pool.items.ids[written] == source.items.ids[places[written]]).all(axis=1).any()
+
+
+@pytest.mark.parametrize("prompts", ["original", "chained"])
+def test_original_prompts_are_human_and_chained_ones_are_the_pool_s(prompts, monkeypatch):
+    source, some = learner("replace", prompts=prompts)
+    some.prepare(source, Turn(2**32 - 1, (0, 0, 0)))
+    pool, asked = Pool(Blocks(some_ids(40, 64) % 100 + 4, np.arange(40)[::-1].copy()), None), []
+
+    def write(model, ids, *rest):
+        asked.append(ids)
+        return ids
+
+    monkeypatch.setattr(llm, "write_blocks", write)
+    some.sample(some.first, pool, Turn(1, (0, 0, 0)))
+    assert (asked[0] == (source.items.ids if prompts == "original" else pool.items.ids[::-1])).all()
+
+
+IMPOSSIBLE = {
+    "text must be wikitext or reference, not 'poems'": {"text": "poems"},
+    "prompts must be original or chained, not 'none'": {"prompts": "none"},
+    "start must be base, generation0, previous or scratch, not 'zero'": {"start": "zero"},
+    "rate must be above 0, not 0": {"rate": 0.0},
+    r"nucleus must lie in \(0, 1\], not 2": {"nucleus": 2.0},
+    "block must be 1, one network a chain, not 3": {"block": 3},
+    "n = 1000000 is more than the": {"n": 1_000_000},
+    "from scratch, base must be one of smoke, quick, laptop, paper": {"base": "facebook/opt-125m"},
+}
+
+
+@pytest.mark.parametrize("message", IMPOSSIBLE)
+def test_impossible_settings_are_refused(message):
+    with pytest.raises(ValueError, match=message):
+        llm.run(None, "smoke", progress=False, **IMPOSSIBLE[message])
+
+
+def test_a_text_that_is_too_short_for_a_block(tmp_path):
+    (tmp_path / "short.txt").write_text("three little words " * 20)
+    with pytest.raises(DataError, match="tokens are too few for one block of 64"):
+        llm.run(None, "smoke", data=tmp_path / "short.txt", progress=False)

@@ -76,7 +76,7 @@ class Config(BaseConfig):
     prompts : {"original", "chained"}
         What is continued: the human blocks, or the blocks of the pool that the model learned from.
     start : {"base", "generation0", "previous", "scratch"}
-        Where every generation's weights start.
+        Where every generation's weights start; a shape without a base stands for weights drawn once a chain.
     weights : {"last", "best"}
         Which weights write: those of the last epoch, or of the epoch that was best on human validation text.
     device, precision : str
@@ -200,16 +200,19 @@ class LanguageLearner:
     def _new(self, turn: Turn) -> PreTrainedModel:
         """A network with the weights that this generation starts from."""
         start = self.config.start
-        if start == "scratch" or (self.base is None and turn.g == 0):
+        if start == "scratch" or (self.base is None and (start == "base" or turn.g == 0)):
             vocabulary = rounded_up(len(self.yardstick.tokenizer))
-            rng = np.random.default_rng(turn.fit.integers(2**63))
-            return new_model(SHAPES[self.config.base], vocabulary, rng).to(self.compute.device)
+            rng = turn.fit if start == "scratch" else stream(turn.seed, 0, "fit")
+            shape = SHAPES[self.config.base]
+            return new_model(shape, vocabulary, np.random.default_rng(rng.integers(2**63))).to(self.compute.device)
         if start == "base" or turn.g == 0:
             return copy.deepcopy(self.base)
-        if start == "previous" and turn.g > 1 and not hasattr(self, "previous"):
+        if start == "generation0" or turn.g == 1:
+            return copy.deepcopy(self.first)
+        if not hasattr(self, "previous"):
             self.previous = copy.deepcopy(self.first)
             _load(self.previous, turn.scratch / f"model-{turn.g - 1:04d}.safetensors")
-        return copy.deepcopy(self.previous if start == "previous" and turn.g > 1 else self.first)
+        return copy.deepcopy(self.previous)
 
     def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> None:
         checkpoint = turn.scratch / f"fit-{turn.g:04d}.safetensors" if turn.scratch else None
@@ -245,6 +248,7 @@ def _load(model: PreTrainedModel, path: Path) -> None:
     with torch.no_grad():
         for name, x in model.named_parameters():
             x.copy_(arrays[name])
+    model.eval()
 
 
 def load(config: Config, path: Path | None) -> Corpus:
@@ -280,13 +284,11 @@ def build(
 def _base(
     config: Config, data: Corpus, compute: device.Compute
 ) -> tuple[PreTrainedModel | None, PreTrainedTokenizerFast]:
-    """The base on its device, None from scratch, and its tokenizer, or one of the text's own where it has none."""
-    if config.start == "scratch":
-        config.require(
-            config.base in SHAPES, f"from scratch, base must be one of {', '.join(SHAPES)}, not {config.base!r}"
-        )
-        if not SHAPES[config.base].pretrained:
-            return None, train_tokenizer([data.train], SHAPES[config.base].vocabulary)
+    """The base on its device and its tokenizer; no base, and the text's own tokenizer, for a shape without one."""
+    shape = SHAPES.get(config.base)
+    config.require(shape or config.start != "scratch", f"from scratch, base must be one of {', '.join(SHAPES)}")
+    if shape and not shape.pretrained:
+        return None, train_tokenizer([data.train], shape.vocabulary)
     base, tokenizer = load_base(config.base)
     context = getattr(base.config, "max_position_embeddings", 2 * BLOCK)
     config.require(context >= 2 * BLOCK, f"base {config.base!r} reads {context} tokens; {2 * BLOCK} are needed")
