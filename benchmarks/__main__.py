@@ -15,7 +15,7 @@ from pathlib import Path
 
 from model_collapse import device
 
-from . import accumulate_memory, gaussian_chains, gmm_fit, vae_epoch
+from . import accumulate_memory, gaussian_chains, gmm_fit, llm_steps, vae_epoch
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "benchmarks"
 REPEATS = 5
@@ -115,6 +115,34 @@ BENCHMARKS = [
         bar=vae_epoch.bar(),
         threads=vae_epoch.THREADS,
         also=vae_epoch.also,
+    ),
+    Benchmark(
+        "llm-beam",
+        "64 tokens after 128 prompts of 64 by five beams, against model.generate",
+        "µs per token",
+        llm_steps.our_beams,
+        llm_steps.their_beams,
+        bar=4,
+        threads=llm_steps.THREADS,
+        also=llm_steps.equal_rows,
+    ),
+    Benchmark(
+        "llm-sample",
+        "the same by sampling at temperature 1",
+        "µs per token",
+        llm_steps.our_samples,
+        llm_steps.their_samples,
+        bar=3,
+        threads=llm_steps.THREADS,
+    ),
+    Benchmark(
+        "llm-train",
+        "one epoch of 8 steps of 128 blocks of 64 tokens, against the transformers Trainer",
+        "µs per token",
+        llm_steps.our_steps,
+        llm_steps.their_steps,
+        bar=1.3,
+        threads=llm_steps.THREADS,
     ),
 ]
 

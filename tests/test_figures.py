@@ -79,7 +79,8 @@ def test_figures_of_digits_draw_what_the_records_hold(vae_runs):
     (lost, whole) = digits.minority({"replace": vae_runs["minority-replace"]}).axes
     assert np.allclose(curves(lost)[0], vae_runs["minority-replace"].summary("minority_recall")["mean"])
     assert np.allclose(curves(whole)[0], vae_runs["minority-replace"].summary("accuracy")["mean"])
-    for figure in (digits.classes(record), digits.causes({"a": record, "b": vae_runs["stored-replace"]})):
+    assert [ax.get_xlabel() for ax in digits.classes(record).axes] == ["", "", "generation", "generation"]
+    for figure in (digits.by_regime({"a": record}), digits.causes({"a": record, "b": vae_runs["stored-replace"]})):
         assert all(ax.get_xlabel() and ax.get_title("left") and ax.lines for ax in figure.axes)
     assert len(digits.latent_densities(record).axes[0].lines) == 1 + len(record.samples("kept")["generation"])
 

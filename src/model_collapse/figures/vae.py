@@ -34,7 +34,8 @@ def sheet(images: np.ndarray, columns: int = 6) -> Figure:
     """Images of shape (images, side, side), 8 bit, as one sheet: a frame of an animation."""
     use_style()
     figure = Figure(figsize=(4.2, 4.2 * len(images) / columns**2))  # pyplot would hold on to every frame
-    ax = figure.subplots()
+    figure.set_layout_engine("none")
+    ax = figure.add_axes((0, 0, 1, 1))
     ax.imshow(_tiled(images, columns), cmap=INK, vmin=0, vmax=255)
     ax.set_axis_off()
     return figure
@@ -119,20 +120,28 @@ def latent_spread(records: Sequence[Record], released: Mapping[int, tuple[float,
 
 
 def classes(record: Record) -> Figure:
-    """What two classifiers, which differ in their seed, see in the generated images."""
-    figure, axes = panels(3, height=3.1)
+    """What two classifiers, which differ in their seed, see in the generated images; precision and recall by one."""
+    use_style()
+    figure, grid = plt.subplots(2, 2, figsize=(7.4, 5.2), sharex=True)
+    axes = list(grid.ravel())
     measures = {
-        "unsure_share": "share below 0.9 confidence",
+        "unsure_share": "share of images that leave it unsure",
         "class_entropy": "entropy of the classes (bits)",
         "frechet": "Fréchet distance",
     }
-    for ax, (metric, title) in zip(axes, measures.items(), strict=True):
+    for ax, (metric, title) in zip(axes, measures.items(), strict=False):
         for name, colour, label in ((metric, FIRST, "first"), (f"{metric}_second", SECOND, "second")):
             band(ax, record, name, between="sd", colour=colour, label=f"{label} classifier")
-        ax.set(xlabel="generation", title=title, ylim=(0, None))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set(title=title, ylim=(0, None))
     axes[1].axhline(np.log2(10), color="#8a929c", linewidth=1, linestyle=":")
     axes[0].legend(loc="lower right")
+    for metric, line in (("precision", "-"), ("recall", "--")):
+        band(axes[3], record, metric, between="sd", colour=FIRST, label=metric, linestyle=line)
+    axes[3].set(title="precision and recall", ylim=(0, 1))
+    axes[3].legend(loc="upper right")
+    for ax in grid[1]:
+        ax.set_xlabel("generation")
+        ax.xaxis.get_major_locator().set_params(integer=True)
     labelled_panels(axes)
     return figure
 

@@ -1,0 +1,117 @@
+"""The language model at work, in the shape of the `laptop` base: writing and learning, against transformers' own ways.
+
+Times do not depend on what a network has learned, so its weights are drawn. Which rows are equal does, so that is
+looked up with the archived base where there is one.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+import time
+
+import numpy as np
+import torch
+from transformers import OPTForCausalLM, Trainer, TrainingArguments
+
+from model_collapse import device
+from model_collapse.datasets import DataError
+from model_collapse.llm.base import SHAPES, load_base, new_model
+from model_collapse.llm.decoding import Decoding, write
+from model_collapse.llm.finetune import Schedule, fine_tune
+from model_collapse.llm.tokens import BLOCK
+
+SHAPE, PROMPTS, BATCH, STEPS = SHAPES["laptop"], 128, 128, 8
+THREADS = 2
+
+
+@functools.cache
+def _model() -> OPTForCausalLM:
+    return new_model(SHAPE, SHAPE.vocabulary, np.random.default_rng(0)).eval()
+
+
+@functools.cache
+def _ids(rows: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(4, SHAPE.vocabulary, (rows, BLOCK))
+
+
+def _timed(work, tokens: int) -> float:
+    """Microseconds a token."""
+    with device.threads(THREADS):
+        begin = time.perf_counter()
+        work()
+        return (time.perf_counter() - begin) / tokens * 1e6
+
+
+def _write(how: Decoding) -> float:
+    prompts, compute = torch.from_numpy(_ids(PROMPTS)), device.compute()
+
+    def work():
+        with compute.autocast():
+            write(_model(), prompts, BLOCK, how, torch.Generator().manual_seed(0))
+
+    return _timed(work, PROMPTS * BLOCK)
+
+
+def _generate(**options) -> float:
+    prompts, compute = torch.from_numpy(_ids(PROMPTS)), device.compute()
+    options |= {"attention_mask": torch.ones_like(prompts), "min_new_tokens": BLOCK, "max_new_tokens": BLOCK}
+
+    def work():
+        with compute.autocast(), torch.no_grad():
+            _model().generate(prompts, **options)
+
+    return _timed(work, PROMPTS * BLOCK)
+
+
+def our_beams() -> float:
+    return _write(Decoding(5))
+
+
+def their_beams() -> float:
+    return _generate(num_beams=5, do_sample=False)
+
+
+def our_samples() -> float:
+    return _write(Decoding(0))
+
+
+def their_samples() -> float:
+    return _generate(do_sample=True, top_k=0)
+
+
+def our_steps() -> float:
+    """One epoch of `STEPS` steps."""
+    model, rows = new_model(SHAPE, SHAPE.vocabulary, np.random.default_rng(0)), STEPS * BATCH
+    rng, compute = np.random.default_rng(0), device.compute()
+    return _timed(lambda: fine_tune(model, _ids(rows), rows, Schedule(1, BATCH), rng, compute), rows * BLOCK)
+
+
+def their_steps() -> float:
+    """The same by the library's `Trainer`, with its defaults but for batch, precision and reports."""
+    rows = STEPS * BATCH
+    model = new_model(SHAPE, SHAPE.vocabulary, np.random.default_rng(0))
+    data = [{"input_ids": x, "labels": x} for x in torch.from_numpy(_ids(rows))]
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"num_train_epochs": 1, "per_device_train_batch_size": BATCH, "learning_rate": 2e-5}
+        quiet = {"report_to": [], "save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True}
+        half = device.compute().precision == "bf16"
+        arguments = TrainingArguments(folder, use_cpu=device.compute().device == "cpu", bf16=half, **options, **quiet)
+        trainer = Trainer(model=model, args=arguments, train_dataset=data)
+        return _timed(trainer.train, rows * BLOCK)
+
+
+def equal_rows(_: float) -> dict[str, float]:
+    """Share of prompts after which ours and theirs write the same 64 tokens, in single precision and in bf16."""
+    try:
+        model = load_base("laptop")[0]
+    except DataError:
+        model = _model()
+    prompts, found = torch.from_numpy(_ids(PROMPTS)), {}
+    options = {"num_beams": 5, "do_sample": False, "min_new_tokens": BLOCK, "max_new_tokens": BLOCK}
+    for precision in ("fp32", "bf16"):
+        with device.Compute("cpu", precision).autocast(), torch.no_grad():
+            theirs = model.generate(prompts, attention_mask=torch.ones_like(prompts), **options)[:, BLOCK:]
+            ours = write(model, prompts, BLOCK, Decoding(5))
+        found[f"equal_rows_{precision}"] = float((ours == theirs).all(dim=1).float().mean())
+    return found
