@@ -12,8 +12,8 @@ CHUNK = 1000  # rows of a distance matrix that are held at once
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Squared Fréchet distance between the Gaussians with the moments of two sets of points.
 
-    |m_a - m_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2)) (Heusel et al., 2017), with unbiased covariances. The trace of
-    the root is the sum of the roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric.
+    ``|m_a - m_b|^2 + trace(C_a + C_b - 2 (C_a C_b)^(1/2))`` (Heusel et al., 2017), with unbiased covariances. The trace
+    of the root is the sum of the roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric.
 
     Parameters
     ----------

@@ -185,7 +185,7 @@ def syntactic_diversity(texts: Sequence[str], n: int = 4) -> float:
 def semantic_diversity(texts: Sequence[str], embed: Callable[[Sequence[str]], np.ndarray]) -> float:
     """Mean cosine distance of all pairs of texts.
 
-    For m unit vectors with the sum s, the cosines of all pairs have the mean (|s|^2 - m) / (m (m - 1)).
+    For m unit vectors with the sum s, the cosines of all pairs have the mean ``(|s|^2 - m) / (m (m - 1))``.
 
     Parameters
     ----------

@@ -287,7 +287,7 @@ def work(config: Config) -> float:
 _EVERY = tuple(range(21))
 PROFILES = {
     "smoke": Config(chains=2, generations=2, images="digits", n=400, epochs=2, batch=100, marks=_EVERY),
-    "quick": Config(chains=2, generations=5, images="digits", epochs=40, batch=64, marks=_EVERY),
+    "quick": Config(chains=2, generations=5, images="digits", epochs=30, batch=64, marks=_EVERY),
     "laptop": Config(chains=3, generations=5, epochs=5, threads=2, marks=_EVERY),
     "paper": Config(chains=5, generations=20, threads=2, marks=_EVERY),
 }
