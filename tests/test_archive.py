@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from model_collapse import archive
 from model_collapse.archive import ArchiveError, BlockState, History, load_record
@@ -362,3 +363,20 @@ def test_history_gives_only_its_last_sample():
     history.append(Points(np.zeros((1, 2, 1))))
     with pytest.raises(IndexError, match="gives its last sample"):
         history[5]
+
+
+def strings(x) -> list[str]:
+    """Every string in what a JSON file holds."""
+    if isinstance(x, dict):
+        return [text for pair in x.items() for part in pair for text in strings(part)]
+    return [text for part in x for text in strings(part)] if isinstance(x, list) else [x] if isinstance(x, str) else []
+
+
+ARCHIVED = sorted((ROOT / "data").rglob("*.json"))
+OWN_FOLDER = re.compile(r"""(^|[\s'"(])/\w+/|[A-Z]:\\""")  # how a path of somebody's machine begins
+
+
+@pytest.mark.parametrize("path", ARCHIVED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_nothing_archived_names_a_folder_of_the_machine_that_made_it(path):
+    said = json.loads(path.read_text(encoding="utf-8"))
+    assert not [text for text in strings(said) if OWN_FOLDER.search(text)]

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-__all__ = ["Diverged", "go_on", "keep", "put"]
+__all__ = ["Diverged", "fill", "go_on", "keep", "put", "take"]
 
 
 class Diverged(ArithmeticError):
@@ -21,7 +21,7 @@ def keep(path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer
     """Write where a fit stands after `epoch` epochs; nothing where there is no path."""
     if path is None:
         return
-    arrays = {f"network/{name}": x for name, x in _tensors(network)}
+    arrays = {f"network/{name}": x for name, x in take(network).items()}
     arrays |= {f"optimiser/{k}/{key}": x for k, key, x in _moments(optimiser)}
     put(path, arrays | {"epoch": torch.tensor(epoch)})
 
@@ -31,9 +31,7 @@ def go_on(path: Path | None, network: nn.Module, optimiser: torch.optim.Optimize
     if path is None or not path.exists():
         return 0
     arrays = load_file(path)
-    with torch.no_grad():
-        for name, x in _tensors(network):
-            x.copy_(arrays[f"network/{name}"])
+    fill(network, {name.removeprefix("network/"): x for name, x in arrays.items() if name.startswith("network/")})
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, x in arrays.items():
         if name.startswith("optimiser/"):
@@ -51,10 +49,16 @@ def put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:
     aside.replace(path)
 
 
-def _tensors(network: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Parameters, tied ones once, and buffers."""
-    yield from network.named_parameters()
-    yield from network.named_buffers()
+def take(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters, tied ones once, and buffers, by name: the network's own tensors, without gradients."""
+    return {name: x.detach() for name, x in (*network.named_parameters(), *network.named_buffers())}
+
+
+@torch.no_grad()
+def fill(network: nn.Module, arrays: Mapping[str, torch.Tensor]) -> None:
+    """Give a network what `take` took, whatever its precision. `KeyError` for a tensor that is missing."""
+    for name, x in take(network).items():
+        x.copy_(arrays[name])
 
 
 def _moments(optimiser: torch.optim.Optimizer) -> Iterator[tuple[int, str, torch.Tensor]]:

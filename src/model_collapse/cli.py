@@ -35,7 +35,7 @@ app = typer.Typer(
 def run_command(
     name: Annotated[str, typer.Argument(metavar="FAMILY", help=", ".join(FAMILIES))],
     study: Annotated[str | None, typer.Option(help="A study of the archive, by name; --list shows them")] = None,
-    profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
+    profile: Annotated[str, typer.Option(help="smoke, quick, paper, or laptop where a family has it")] = "quick",
     regime: Annotated[
         str | None, typer.Option(help="replace, keep(0.1), augment, accumulate, accumulate_subsample, fresh(10,90)")
     ] = None,

@@ -148,49 +148,48 @@ def classes(record: Record) -> Figure:
 
 def by_regime(records: Mapping[str, Record]) -> Figure:
     """Spread of the latents, Fréchet distance and recall under every regime, at equal optimiser steps."""
-    figure, axes = panels(3, height=3.3)
     measures = {"latent_sd_2000": "sd of the latents", "frechet": "Fréchet distance", "recall": "recall"}
-    for ax, (metric, title) in zip(axes, measures.items(), strict=True):
-        for record in records.values():
-            regime = record.manifest["regime"]
-            colour, label = REGIME_COLOURS[regime], REGIME_NAMES[regime]
-            band(ax, record, metric, between="sd", colour=colour, label=label)
-        ax.set(xlabel="generation", title=title, ylim=(0, None))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+    figure, axes = _compared(records, measures, "regime", REGIME_COLOURS, REGIME_NAMES)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    labelled_panels(axes)
     return figure
 
 
 def causes(records: Mapping[str, Record]) -> Figure:
     """Spread of the latents and of the pixels where the synthetic set is a stream, a finite set, or black and white."""
-    figure, axes = panels(2, height=3.3)
     measures = {"latent_sd_2000": "sd of the latents", "pixel_variance": "variance of the pixels"}
-    for ax, (metric, title) in zip(axes, measures.items(), strict=True):
-        for record in records.values():
-            variant = record.manifest["variant"]
-            colour, label = VARIANT_COLOURS[variant], VARIANT_NAMES[variant]
-            band(ax, record, metric, between="sd", colour=colour, label=label)
-        ax.set(xlabel="generation", title=title, ylim=(0, None))
-        ax.xaxis.get_major_locator().set_params(integer=True)
+    figure, axes = _compared(records, measures, "variant", VARIANT_COLOURS, VARIANT_NAMES)
     axes[0].legend(loc="lower left")
-    labelled_panels(axes)
     return figure
 
 
 def minority(records: Mapping[str, Record]) -> Figure:
     """Recall of the class of one per cent against overall accuracy, by regime."""
-    figure, axes = panels(2, height=3.4, sharey=True)
     measures = {"minority_recall": "recall of the class of 1 %", "accuracy": "overall accuracy"}
+    figure, axes = _compared(records, measures, "regime", REGIME_COLOURS, REGIME_NAMES, sharey=True)
+    for ax, metric in zip(axes, measures, strict=True):
+        ax.set_ylim(0, 1)
+        for record in records.values():
+            chains = record.chains(metric)
+            ax.plot(chains, color=REGIME_COLOURS[record.manifest["regime"]], linewidth=0.7, alpha=0.7)
+    axes[0].legend(loc="lower left")
+    return figure
+
+
+def _compared(
+    records: Mapping[str, Record],
+    measures: Mapping[str, str],
+    by: str,
+    colours: Mapping[str, str],
+    names: Mapping[str, str],
+    **options,
+):
+    """A panel a measure, with a band a record, told apart by one entry of its manifest."""
+    figure, axes = panels(len(measures), height=3.3, **options)
     for ax, (metric, title) in zip(axes, measures.items(), strict=True):
         for record in records.values():
-            regime = record.manifest["regime"]
-            colour = REGIME_COLOURS[regime]
-            band(ax, record, metric, between="sd", colour=colour, label=REGIME_NAMES[regime])
-            for chain in record.chains(metric):
-                ax.plot(record.chains(metric)[chain], color=colour, linewidth=0.7, alpha=0.7)
-        ax.set(xlabel="generation", title=title, ylim=(0, 1))
+            kind = record.manifest[by]
+            band(ax, record, metric, between="sd", colour=colours[kind], label=names[kind])
+        ax.set(xlabel="generation", title=title, ylim=(0, None))
         ax.xaxis.get_major_locator().set_params(integer=True)
-    axes[0].legend(loc="lower left")
     labelled_panels(axes)
-    return figure
+    return figure, axes

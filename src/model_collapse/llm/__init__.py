@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .. import device
 from ..archive import Record
-from ..checkpoints import Diverged, put
+from ..checkpoints import Diverged, fill, put, take
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, ConfigError, Family, Study
+from ..runs import ConfigError, Family, NetworkConfig, Study
 from .base import SHAPES, load_base, new_model, rounded_up
 from .corpus import Corpus, load_corpus
 from .decoding import Decoding, write, write_blocks
@@ -56,7 +56,7 @@ QUANTILES = np.linspace(0, 1, 201)  # of the likelihoods that a record keeps of 
 
 
 @dataclass(frozen=True)
-class Config(BaseConfig):
+class Config(NetworkConfig):
     """Settings of a run. A block of chains is one chain.
 
     Attributes
@@ -65,12 +65,10 @@ class Config(BaseConfig):
         Name of a base of the project, a folder, or a name on the hub.
     text : {"wikitext", "reference"}
         Human text: WikiText-2, or CPython's language reference.
-    n : int
-        Blocks of the human text that models learn from, from its start; 0 takes all.
-    most : int
-        With n = 0, at most so many of them, the rest being set aside; 0 sets no limit.
-    epochs, batch, rate :
-        Schedule of every fine-tuning; under `accumulate` an epoch has the steps of `replace`.
+    n, most : int
+        Of the blocks of the human text, from its start.
+    rate : float
+        Of learning, at the first epoch of a generation.
     beams, temperature, nucleus, penalty :
         See `model_collapse.llm.decoding.Decoding`; a variant brings them.
     prompts : {"original", "chained"}
@@ -79,14 +77,10 @@ class Config(BaseConfig):
         Where every generation's weights start; a shape without a base stands for weights drawn once a chain.
     weights : {"last", "best"}
         Which weights write: those of the last epoch, or of the epoch that was best on human validation text.
-    device, precision : str
-        See `model_collapse.device.compute`.
     """
 
     base: str = "laptop"
     text: str = "wikitext"
-    n: int = 0
-    most: int = 0
     epochs: int = 5
     batch: int = 128
     rate: float = 2e-5
@@ -97,30 +91,17 @@ class Config(BaseConfig):
     prompts: str = "original"
     start: str = "base"
     weights: str = "last"
-    device: str = "auto"
-    precision: str = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        choices = {
-            "text": ("wikitext", "reference"),
-            "prompts": ("original", "chained"),
-            "start": ("base", "generation0", "previous", "scratch"),
-            "weights": ("last", "best"),
-            "device": ("auto", "cpu", "cuda"),
-            "precision": ("auto", "bf16", "fp32"),
-        }
-        for name, known in choices.items():
-            value = getattr(self, name)
-            self.require(value in known, f"{name} must be {', '.join(known[:-1])} or {known[-1]}, not {value!r}")
-        for name in ("epochs", "batch"):
-            self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("n", "most", "beams"):
-            self.require(getattr(self, name) >= 0, f"{name} must not be negative, not {getattr(self, name)}")
+        self.require_one_of("text", "wikitext", "reference")
+        self.require_one_of("prompts", "original", "chained")
+        self.require_one_of("start", "base", "generation0", "previous", "scratch")
+        self.require_one_of("weights", "last", "best")
+        self.require(self.beams >= 0, f"beams must not be negative, not {self.beams}")
         for name in ("rate", "temperature", "penalty"):
             self.require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name):g}")
         self.require(0 < self.nucleus <= 1, f"nucleus must lie in (0, 1], not {self.nucleus:g}")
-        self.require(self.block == 1, f"block must be 1, one network a chain, not {self.block}")
 
     @property
     def decoding(self) -> Decoding:
@@ -152,11 +133,12 @@ class LanguageLearner:
         kept = turn.scratch / "first.safetensors" if turn.scratch else None
         self.first = self._new(Turn(0, turn.seed))
         if kept is not None and kept.exists():
-            _load(self.first, kept)
+            fill(self.first, load_file(kept))
+            self.first.eval()
             return
         self._fit(self.first, source.items, Turn(0, turn.seed, turn.scratch))
         if kept is not None:
-            put(kept, dict(self.first.named_parameters()))
+            put(kept, take(self.first))
 
     def fit(self, pool: Pool, turn: Turn) -> PreTrainedModel:
         self.pool = pool.items
@@ -166,7 +148,7 @@ class LanguageLearner:
         model = self._new(turn)
         self._fit(model, pool.items, turn)
         if self.config.start == "previous" and turn.scratch:  # the one before stays until this turn is saved
-            put(turn.scratch / f"model-{turn.g:04d}.safetensors", dict(model.named_parameters()))
+            put(turn.scratch / f"model-{turn.g:04d}.safetensors", take(model))
             (turn.scratch / f"model-{turn.g - 2:04d}.safetensors").unlink(missing_ok=True)
         self.previous = model
         return model
@@ -211,7 +193,7 @@ class LanguageLearner:
             return copy.deepcopy(self.first)
         if not hasattr(self, "previous"):
             self.previous = copy.deepcopy(self.first)
-            _load(self.previous, turn.scratch / f"model-{turn.g - 1:04d}.safetensors")
+            fill(self.previous, load_file(turn.scratch / f"model-{turn.g - 1:04d}.safetensors"))
         return copy.deepcopy(self.previous)
 
     def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> None:
@@ -243,14 +225,6 @@ class LanguageLearner:
         return rows[places]
 
 
-def _load(model: PreTrainedModel, path: Path) -> None:
-    arrays = load_file(path)
-    with torch.no_grad():
-        for name, x in model.named_parameters():
-            x.copy_(arrays[name])
-    model.eval()
-
-
 def load(config: Config, path: Path | None) -> Corpus:
     """A person's own text, or the human text of a configuration."""
     return load_corpus(config.text, path)
@@ -260,14 +234,10 @@ def build(
     config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: Corpus
 ) -> tuple[Source, LanguageLearner]:
     """The source and the learner of one chain."""
-    try:
-        compute = device.compute(config.device, config.precision)
-    except device.DeviceError as error:
-        raise ConfigError(str(error)) from None
+    compute = config.compute()
     base, tokenizer = _base(config, data, compute)
     train, valid, test = (cut(encode(text, tokenizer)) for text in (data.train, data.valid, data.test))
-    n = config.n or min(len(train), config.most or len(train))
-    config.require(n <= len(train), f"n = {n} is more than the {len(train)} blocks of {data.name}")
+    n = config.pool_size(len(train), f"blocks of {data.name}")
     config.require_aside(len(train) - n, "blocks", "lower n, or take fewer")
     rest = train[n:]
 
@@ -303,16 +273,16 @@ def restore(arrays: dict[str, np.ndarray]) -> Blocks:
 def keep(learner: LanguageLearner, generation: Generation) -> dict[str, np.ndarray]:
     """What this generation writes after the fixed prompts, and how likely its pool was under model 0.
 
-    ``written``: token ids of shape (prompts, 64); ``likelihood``: 201 quantiles of the perplexity of the pool's blocks
-    under model 0.
+    ``written``: texts, shape (prompts,); ``likelihood``: 201 quantiles of the perplexity of the pool's blocks under
+    model 0.
     """
     tokenizer, how = learner.yardstick.tokenizer, learner.config.decoding
     generator = torch.Generator(learner.compute.device).manual_seed(0)
     written = []
     for prompt in PROMPTS:
         ids = torch.from_numpy(encode(prompt, tokenizer)[None, -BLOCK:].astype(np.int64)).to(learner.compute.device)
-        written.append(write(generation.model, ids, BLOCK, how, generator)[0].cpu().numpy())
-    return {"written": np.array(written, dtype=np.int32), "likelihood": np.quantile(learner.likelihood, QUANTILES)}
+        written.append(tokenizer.decode(write(generation.model, ids, BLOCK, how, generator)[0]))
+    return {"written": np.array(written), "likelihood": np.quantile(learner.likelihood, QUANTILES)}
 
 
 def report(record: Record) -> list[str]:
@@ -334,10 +304,10 @@ def work(config: Config) -> float:
     """Tokens that all fits see, and those that are written, weighed by what they cost."""
     blocks = config.n or config.most or (37_000 if config.text == "wikitext" else 3_000)
     passes = 3 * config.epochs + (10 if config.beams else 3)
-    return config.chains * (config.generations + 1) * blocks * BLOCK * passes * SHAPES_COST.get(config.base, 30.0)
+    return config.chains * (config.generations + 1) * blocks * BLOCK * passes * COST_OF_SHAPE.get(config.base, 30.0)
 
 
-SHAPES_COST = {"smoke": 0.01, "quick": 0.1, "laptop": 1.0, "paper": 30.0}
+COST_OF_SHAPE = {"smoke": 0.01, "quick": 0.1, "laptop": 1.0, "paper": 30.0}
 _EVERY = tuple(range(10))
 PROFILES = {
     "smoke": Config(
@@ -345,8 +315,8 @@ PROFILES = {
         marks=_EVERY,
     ),
     "quick": Config(
-        chains=1, generations=3, base="quick", start="scratch", text="reference", most=1200, epochs=10, batch=32,
-        rate=3e-3, marks=_EVERY,
+        chains=1, generations=3, base="quick", start="scratch", text="reference", most=1000, epochs=8, batch=32,
+        rate=3e-3, threads=2, marks=_EVERY,
     ),
     "laptop": Config(chains=3, generations=9, n=2400, epochs=5, batch=32, rate=5e-4, threads=2, marks=_EVERY),
     "paper": Config(chains=5, generations=9, base="paper", epochs=5, batch=128, rate=2e-5, threads=2, marks=_EVERY),

@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, OPTConfig, OPTForC
 from .. import datasets, device
 from ..archive import ArchiveError
 from ..archive.files import file_digest, write_json
-from ..checkpoints import go_on, keep
+from ..checkpoints import fill, go_on, keep, take
 from ..datasets import DataError
 from ..runs import cache_root
 from .finetune import token_losses
@@ -162,7 +162,7 @@ def _leave(model, tokenizer, shape: Shape, folder: Path, seed: int, blocks: int,
     """Weights in bf16, configuration, tokenizer, and a card."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.safetensors"
-    save_file({name: x.detach().cpu().bfloat16().contiguous() for name, x in model.named_parameters()}, path)
+    save_file({name: x.cpu().bfloat16().contiguous() for name, x in take(model).items()}, path)
     model.config.to_json_file(folder / "config.json")
     tokenizer.save_pretrained(folder)
     machine = device.machine(torch.get_num_threads())
@@ -251,10 +251,7 @@ def _own(folder: Path) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
     if not path.is_file() or file_digest(path) != card["sha256"]:
         raise ArchiveError(f"base at {folder.name}: its weights are missing or not those of its card")
     model = OPTForCausalLM(OPTConfig.from_json_file(folder / "config.json"))
-    found = load_file(path)
-    with torch.no_grad():
-        for key, x in model.named_parameters():
-            x.copy_(found[key].float())
+    fill(model, load_file(path))
     return model.eval(), PreTrainedTokenizerFast.from_pretrained(folder)
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from ..checkpoints import Diverged, go_on, keep, put
+from ..checkpoints import Diverged, fill, go_on, keep, put, take
 from ..device import Compute, seeded
 
 __all__ = ["Schedule", "fine_tune", "token_losses"]
@@ -95,7 +95,7 @@ def fine_tune(
         on(epoch, loss)
     if checkpoint is not None and accelerator.is_main_process:
         checkpoint.unlink(missing_ok=True)
-    best.take(model)
+    best.give(model)
     return model.eval()
 
 
@@ -112,17 +112,15 @@ class _Best:
             return
         loss = self.judge(model.eval())
         if self.arrays is None or loss < float(self.arrays["loss"]):
-            self.arrays = {name: x.detach().cpu().clone() for name, x in model.named_parameters()}
+            self.arrays = {name: x.cpu().clone() for name, x in take(model).items()}
             self.arrays["loss"] = torch.tensor(loss, dtype=torch.float64)
             if self.path is not None:
                 put(self.path, self.arrays)
 
-    @torch.no_grad()
-    def take(self, model: PreTrainedModel) -> None:
+    def give(self, model: PreTrainedModel) -> None:
         if self.arrays is None:
             return
-        for name, x in model.named_parameters():
-            x.copy_(self.arrays[name])
+        fill(model, self.arrays)
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 

@@ -23,7 +23,7 @@ from ..archive import Record
 from ..checkpoints import Diverged
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, ConfigError, Family, Study, arms, cache_root
+from ..runs import ConfigError, Family, NetworkConfig, Study, arms, cache_root
 from .items import Images, Part
 from .measure import CLASSIFIERS, Eye
 from .minority import STUDENT_IMAGES, Minority, make_rare
@@ -44,50 +44,30 @@ FEW, MANY = 100, 2000  # generated images that are encoded: as released, and eno
 
 
 @dataclass(frozen=True)
-class Config(BaseConfig):
-    """Settings of a run. A block is one chain: networks have no axis of chains.
+class Config(NetworkConfig):
+    """Settings of a run.
 
     Attributes
     ----------
     images : {"digits", "mnist"}
         Human data: scikit-learn's 8 x 8 digits, or MNIST.
-    n : int
-        Items a pool; 0 takes all training images.
-    most : int
-        With n = 0, at most so many of them, the rest being set aside; 0 sets no limit.
-    epochs, batch : int
-        Schedule of every generation; under `accumulate` and `augment` an epoch has the steps of `replace`.
     latent : int
         Dimension of the latent space.
     rare : float
         Share that one class, drawn for every chain, has among the human images; 0 leaves them as they are.
-    device : {"auto", "cpu", "cuda"}
-    precision : {"auto", "bf16", "fp32"}
-        See `model_collapse.device.compute`.
     """
 
     images: str = "mnist"
-    n: int = 0
-    most: int = 0
     epochs: int = 30
     batch: int = 256
     latent: int = 20
     rare: float = 0.0
-    device: str = "auto"
-    precision: str = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require(self.images in ("digits", "mnist"), f"images must be digits or mnist, not {self.images!r}")
-        for name in ("n", "most"):
-            self.require(getattr(self, name) >= 0, f"{name} must not be negative, not {getattr(self, name)}")
+        self.require_one_of("images", "digits", "mnist")
         self.require(0 <= self.rare < 0.5, f"rare must lie in [0, 0.5), not {self.rare:g}")
-        for name in ("epochs", "batch", "latent"):
-            self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
-        self.require(self.device in ("auto", "cpu", "cuda"), f"device must be auto, cpu or cuda, not {self.device!r}")
-        known = ("auto", "bf16", "fp32")
-        self.require(self.precision in known, f"precision must be auto, bf16 or fp32, not {self.precision!r}")
-        self.require(self.block == 1, f"block must be 1, one network a chain, not {self.block}")
+        self.require(self.latent >= 1, f"latent must be at least 1, not {self.latent}")
 
 
 class VAELearner:
@@ -100,10 +80,7 @@ class VAELearner:
 
     @cached_property
     def compute(self) -> device.Compute:
-        try:
-            return device.compute(self.config.device, self.config.precision)
-        except device.DeviceError as error:
-            raise ConfigError(str(error)) from None
+        return self.config.compute()
 
     def network(self) -> VAE:
         side = self.data.images.shape[1]
@@ -201,8 +178,7 @@ def build(
     config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data: datasets.ImageSet
 ) -> tuple[Source, VAELearner]:
     """The source and the learner of one chain."""
-    n = config.n or min(len(data.images), config.most or len(data.images))
-    config.require(n <= len(data.images), f"n = {n} is more than the {len(data.images)} images of {data.name}")
+    n = config.pool_size(len(data.images), f"images of {data.name}")
     rng = stream(seed, 0, "source")
     data, minority = _with_minority(config, data, rng)
     order = rng.permutation(len(data.images))
