@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import ToTensor
 
 from model_collapse import datasets, device, load_record
@@ -21,6 +20,8 @@ from model_collapse.runs import results_root
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Schedule, fit, weights_of
+
+from . import matrix_rate
 
 IMAGES, BATCH = 6144, 256
 THREADS = 2
@@ -92,7 +93,7 @@ def bar() -> float:
 
 def also(milliseconds: float) -> dict:
     """How much of the rate of large matrix products the fit reaches, and how well precisions agree in the archive."""
-    return _share_of_matrix_rate(milliseconds) | _agreement()
+    return matrix_rate.reached(_step, milliseconds, THREADS) | _agreement()
 
 
 def _agreement() -> dict:
@@ -105,28 +106,11 @@ def _agreement() -> dict:
     return {"agreement": float(((half["mean"] - single["mean"]).abs() / sd).max())}
 
 
-def _share_of_matrix_rate(milliseconds: float) -> dict[str, float | str]:
-    compute = device.compute()
-    with device.threads(THREADS):
-        rate = _matrix_rate(compute)
+def _step() -> None:
+    """What a batch costs: a network that learns from it, and the last decoder, which draws it."""
     network, x = VAE(), torch.rand(BATCH, 1, 28, 28)
-    with FlopCounterMode(display=False) as counted:
-        logits, mean, log_variance = network(x, torch.randn(BATCH, network.latent))
-        error, divergence = elbo_terms(logits, x, mean, log_variance)
-        (error + divergence).sum().backward()
-        with torch.no_grad():
-            network.decode(torch.randn(BATCH, network.latent))
-    reached = counted.get_total_flops() / (milliseconds / 1e3)
-    return {"precision": compute.precision, "matrix_rate": rate, "reached": reached, "share": reached / rate}
-
-
-def _matrix_rate(compute: device.Compute, side: int = 2048, repeats: int = 10) -> float:
-    """Floating-point operations a second in products of square matrices, in the precision of the device's rule."""
-    kind = torch.bfloat16 if compute.precision == "bf16" else torch.float32
-    a = torch.randn(side, side, dtype=kind, device=compute.device)
-    float((a @ a)[0, 0])
-    begin = time.perf_counter()
-    for _ in range(repeats):
-        b = a @ a
-    float(b[0, 0])  # waits for a device that works on its own
-    return 2 * side**3 * repeats / (time.perf_counter() - begin)
+    logits, mean, log_variance = network(x, torch.randn(BATCH, network.latent))
+    error, divergence = elbo_terms(logits, x, mean, log_variance)
+    (error + divergence).sum().backward()
+    with torch.no_grad():
+        network.decode(torch.randn(BATCH, network.latent))

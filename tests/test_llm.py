@@ -99,7 +99,7 @@ def test_blocks_keep_their_places():
     assert drawn.size == counts.sum() == 35
     again = Blocks.from_arrays(drawn.arrays())
     assert (again.ids == drawn.ids).all() and (again.places == drawn.places).all()
-    with pytest.raises(ValueError, match="cannot take 51 different blocks of 50"):
+    with pytest.raises(ValueError, match="cannot take 51 different items of 50"):
         blocks.take(51, rng)
 
 

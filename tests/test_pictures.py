@@ -138,3 +138,25 @@ def test_a_picture_of_too_many_pixels(tmp_path):
 def test_what_is_not_there(tmp_path):
     with pytest.raises(DataError, match="nowhere: No such file or directory"):
         read_images(tmp_path / "nowhere")
+
+
+def test_colours_are_kept_where_they_are_wanted(tmp_path):
+    coloured = RNG.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    data = read_images(put(tmp_path, "mine.npy", coloured), 32, colours=True)
+    assert data.images.shape == (50, 32, 32, 3) and (data.images[0] == coloured[0]).all() and not data.done
+    grey = read_images(put(tmp_path, "grey.npy", X), 32, colours=True)
+    assert grey.images.shape == (60, 32, 32, 1)
+    assert grey.done == ("72 pictures of fewer than 32 x 32 pixels were enlarged",)
+    assert grey.card()["done"] == list(grey.done)
+
+
+def test_one_picture_in_colour_among_grey_ones_makes_all_of_them_coloured(tmp_path):
+    entries = {f"{k:02d}.png": png(RNG.integers(0, 256, (32, 32), dtype=np.uint8)) for k in range(60)}
+    entries["99.png"] = png(np.full((32, 32, 3), (200, 10, 10), dtype=np.uint8))
+    (tmp_path / "mixed.zip").write_bytes(packed(entries))
+    data = read_images(tmp_path / "mixed.zip", 32, colours=True)
+    assert data.images.shape[1:] == (32, 32, 3) and data.done == ("60 grey pictures among coloured ones",)
+    everything = np.concatenate([data.images, data.held_out])
+    red = (everything == (200, 10, 10)).all(axis=(1, 2, 3))
+    level = (everything == everything[..., :1]).all(axis=(1, 2, 3))
+    assert red.sum() == 1 and level.sum() == 60

@@ -1,4 +1,4 @@
-"""A fit that goes on inside a generation: a network and its optimiser in one file of tensors, written in one step."""
+"""A fit that goes on inside a generation: a network and its optimisers in one file of tensors, written in one step."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ class Diverged(ArithmeticError):
     """A loss that is no longer a number; the message names the epoch."""
 
 
-def keep(path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer, epoch: int) -> None:
-    """Write where a fit stands after `epoch` epochs; nothing where there is no path."""
+def keep(path: Path | None, network: nn.Module, done: int, *optimisers: torch.optim.Optimizer) -> None:
+    """Write where a fit stands after `done` epochs, or steps; nothing where there is no path."""
     if path is None:
         return
     arrays = {f"network/{name}": x for name, x in take(network).items()}
-    arrays |= {f"optimiser/{k}/{key}": x for k, key, x in _moments(optimiser)}
-    put(path, arrays | {"epoch": torch.tensor(epoch)})
+    for number, optimiser in enumerate(optimisers):
+        arrays |= {f"optimiser/{number}/{k}/{key}": x for k, key, x in _moments(optimiser)}
+    put(path, arrays | {"done": torch.tensor(done)})
 
 
-def go_on(path: Path | None, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    """Load what `keep` wrote, if it is there, into network and optimiser; the epoch to go on with."""
+def go_on(path: Path | None, network: nn.Module, *optimisers: torch.optim.Optimizer) -> int:
+    """Load what `keep` wrote, if it is there, into network and optimisers; how much was done."""
     if path is None or not path.exists():
         return 0
     arrays = load_file(path)
     fill(network, {name.removeprefix("network/"): x for name, x in arrays.items() if name.startswith("network/")})
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, x in arrays.items():
-        if name.startswith("optimiser/"):
-            _, k, key = name.split("/")
-            state.setdefault(int(k), {})[key] = x
-    optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
-    return int(arrays["epoch"])
+    for number, optimiser in enumerate(optimisers):
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, x in arrays.items():
+            if name.startswith(f"optimiser/{number}/"):
+                _, _, k, key = name.split("/")
+                state.setdefault(int(k), {})[key] = x
+        optimiser.load_state_dict(optimiser.state_dict() | {"state": state})
+    return int(arrays["done"])
 
 
 def put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:

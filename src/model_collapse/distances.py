@@ -57,9 +57,20 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 5) -> tuple[fl
     return _covered(fake, real, k), _covered(real, fake, k)
 
 
-def nearest_distances(points: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Distance of every point to its nearest neighbour in another set, shape (points,)."""
-    return np.concatenate([np.sqrt(rows.min(axis=1)) for _, rows in _squared(points, among)])
+def nearest_distances(points: np.ndarray, among: np.ndarray, without: np.ndarray | None = None) -> np.ndarray:
+    """Distance of every point to its nearest neighbour in another set, shape (points,).
+
+    Parameters
+    ----------
+    without : numpy.ndarray of int, shape (points, some), or None
+        For every point, which of the others are passed over, such as itself.
+    """
+    found = []
+    for begin, rows in _squared(points, among):
+        if without is not None:
+            np.put_along_axis(rows, without[begin : begin + len(rows)], np.inf, axis=1)
+        found.append(np.sqrt(rows.min(axis=1)))
+    return np.concatenate(found)
 
 
 def _covered(points: np.ndarray, by: np.ndarray, k: int) -> float:

@@ -13,6 +13,7 @@ FAMILIES = {
     "discrete": "model_collapse.theory.discrete",
     "gaussian": "model_collapse.theory.gaussian",
     "gmm": "model_collapse.gmm",
+    "llm": "model_collapse.llm",
     "regression": "model_collapse.theory.regression",
     "vae": "model_collapse.vae",
 }

@@ -2,7 +2,7 @@
 
 from .corpora import books, wikitext
 from .errors import DataError
-from .images import ImageSet, digits, mnist
+from .images import ImageSet, digits, faces, few_faces, mnist
 from .pictures import read_images
 from .points import PointSet, read_points
 from .text import Text, language_reference, read_text, word_counts
@@ -14,6 +14,8 @@ __all__ = [
     "Text",
     "books",
     "digits",
+    "faces",
+    "few_faces",
     "language_reference",
     "mnist",
     "read_images",

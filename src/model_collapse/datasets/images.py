@@ -1,28 +1,38 @@
-"""Grey images: digits that ship with scikit-learn, MNIST, and a person's own."""
+"""Images: digits and faces that ship with libraries, MNIST, faces of CelebA, and how a person's own are held."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from .errors import DataError
 
-__all__ = ["ImageSet", "digits", "mnist"]
+FACES = Path("celeba10k") / "celeba10k_89x109.zip"
+FACE_BOX = (8, 20, 82, 94)  # of the halved, aligned pictures: the face without most of what is around it
+FACE_SIDE, HELD_OUT_FACES = 32, 2000
+FEW_FACES, FEW_FACES_SIDE = 100, 24
+
+__all__ = ["FEW_FACES", "ImageSet", "digits", "faces", "few_faces", "mnist"]
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Grey images of 8 bit, some held out, and what a manifest says of them.
+    """Images of 8 bit, some held out, and what a manifest says of them.
 
     Attributes
     ----------
-    images, held_out : numpy.ndarray of uint8, shape (images, side, side)
+    images, held_out : numpy.ndarray of uint8, shape (images, side, side) or (images, side, side, channels)
     labels, held_out_labels : numpy.ndarray of int, shape (images,), or None
     ignored : tuple of str
         Names of what else lay in a person's file and was not read.
+    done : tuple of str
+        What was done to pictures of theirs that differ from the others.
     """
 
     name: str
@@ -31,14 +41,14 @@ class ImageSet:
     labels: np.ndarray | None = None
     held_out_labels: np.ndarray | None = None
     ignored: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
 
     def card(self) -> dict[str, object]:
         """Name, SHA-256 of all pixels, numbers of images and their side; never a path."""
         checksum = hashlib.sha256(self.images.tobytes() + self.held_out.tobytes()).hexdigest()
         size = {"images": len(self.images), "held_out": len(self.held_out), "side": self.images.shape[1]}
-        return (
-            {"name": self.name, "sha256": checksum} | size | ({"ignored": list(self.ignored)} if self.ignored else {})
-        )
+        words = {"ignored": list(self.ignored), "done": list(self.done)}
+        return {"name": self.name, "sha256": checksum} | size | {name: said for name, said in words.items() if said}
 
 
 def digits() -> ImageSet:
@@ -74,3 +84,43 @@ def mnist() -> ImageSet:
             (train, test) = ((part.data.numpy(), part.targets.numpy()) for part in sets)
             return ImageSet("MNIST", train[0], test[0], train[1], test[1])
     raise DataError(f"MNIST is not here and cannot be downloaded ({reason}): put it where MODEL_COLLAPSE_DATA points")
+
+
+def faces() -> ImageSet:
+    """The first 10,000 faces of CelebA in colour, 32 x 32 pixels; the last 2,000 are held out.
+
+    Read from ``celeba10k/celeba10k_89x109.zip``, CelebA's aligned pictures at half their size, where
+    ``MODEL_COLLAPSE_DATA`` points.
+
+    Raises
+    ------
+    DataError
+        Where they are not there.
+    """
+    from PIL import Image
+
+    path = Path(os.environ.get("MODEL_COLLAPSE_DATA") or ".") / FACES
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
+            found = []
+            for name in names:
+                with Image.open(io.BytesIO(archive.read(name))) as picture:
+                    face = picture.convert("RGB").crop(FACE_BOX)
+                    found.append(np.asarray(face.resize((FACE_SIDE, FACE_SIDE), Image.Resampling.LANCZOS)))
+    except (OSError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or error
+        missing = f"the faces of CelebA are not here ({FACES.as_posix()}: {reason})"
+        raise DataError(f"{missing}: put them where MODEL_COLLAPSE_DATA points") from None
+    images = np.stack(found)
+    return ImageSet("CelebA, first 10,000 faces", images[:-HELD_OUT_FACES], images[-HELD_OUT_FACES:])
+
+
+def few_faces() -> ImageSet:
+    """The 100 grey faces of LFW that scikit-image carries, cut to 24 x 24 pixels; every fifth is held out."""
+    from skimage.data import lfw_subset
+
+    cut = lfw_subset()[:FEW_FACES, :FEW_FACES_SIDE, :FEW_FACES_SIDE]  # the second hundred are no faces
+    images = np.round(cut * 255).astype(np.uint8)[..., None]
+    held = np.arange(len(images)) % 5 == 4
+    return ImageSet("LFW, 100 faces", images[~held], images[held])

@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,16 +24,48 @@ LEAST_IMAGES, MOST_IMAGES = 60, 200_000
 MOST_PIXELS = 50_000_000  # of one picture
 MOST_BYTES, MOST_RATIO = 4 * 2**30, 500  # of an archive, unpacked; and unpacked over packed
 IDX_IMAGES = 0x00000803
+GREY = {"1", "L", "LA", "La", "I", "I;16", "F"}  # Pillow's modes without colours
 HELD_OUT = 6  # every sixth image is held out
 
 
-def read_images(path: Path) -> ImageSet:
-    """Images from .npy, .npz, idx (plain or gzipped), a folder or a .zip, as grey squares of 28 pixels (8, if smaller).
+@dataclass(frozen=True)
+class _Form:
+    """What pictures become: squares of `side` pixels, in colour where any has some and colours are wanted."""
+
+    side: int | None
+    colours: bool
+
+    def squares(self, pictures: list[Image.Image]) -> tuple[np.ndarray, list[str]]:
+        """Square pictures as one array, and what was done to them, where colours are wanted."""
+        widths = [picture.width for picture in pictures]
+        side = self.side or (28 if max(widths) >= 16 else 8)
+        if not self.colours:
+            return np.stack([_resized(picture.convert("L"), side) for picture in pictures]), []
+        grey = sum(picture.mode == "L" for picture in pictures)
+        mode = "L" if grey == len(pictures) else "RGB"
+        done = [f"{grey:,} grey pictures among coloured ones"] if 0 < grey < len(pictures) else []
+        if small := sum(width < side for width in widths):
+            done.append(f"{small:,} pictures of fewer than {side} x {side} pixels were enlarged")
+        found = np.stack([_resized(picture.convert(mode), side) for picture in pictures])
+        return (found[..., None] if mode == "L" else found), done
+
+
+def read_images(path: Path, side: int | None = None, colours: bool = False) -> ImageSet:
+    """Images from .npy, .npz, idx (plain or gzipped), a folder or a .zip, cut to their middle square.
 
     Of a .npz the array named ``images`` is taken, else the only one that can be images, with ``labels`` if it is there
     (what else it holds is named in `ImageSet.ignored`);
-    in a folder or zip whose pictures all lie in folders, the innermost folder is the label. Pictures are cut to their
-    middle square. Every sixth image is held out.
+    in a folder or zip whose pictures all lie in folders, the innermost folder is the label. Every sixth image is held
+    out.
+
+    Parameters
+    ----------
+    side : int or None
+        Pixels along a side; None takes 28, or 8 where all pictures are smaller than 16.
+    colours : bool
+        Gives images of shape (images, side, side, channels), with three channels if any picture has colours, and says
+        in `ImageSet.done` what was done to pictures that differ from the others. Else images are grey, (images, side,
+        side).
 
     Raises
     ------
@@ -43,7 +76,7 @@ def read_images(path: Path) -> ImageSet:
     if not path.exists():
         raise DataError(f"{path.name}: No such file or directory")
     try:
-        images, labels, *ignored = _read(path)
+        images, done, labels, *ignored = _read(path, _Form(side, colours))
     except OSError as error:
         raise DataError(f"{path.name}: {error.strerror or error}") from None
     if len(images) < LEAST_IMAGES:
@@ -52,23 +85,23 @@ def read_images(path: Path) -> ImageSet:
         raise DataError(f"{path.name} has {len(labels)} labels for {len(images)} images")
     held = np.arange(len(images)) % HELD_OUT == HELD_OUT - 1
     split = (None, None) if labels is None else (labels[~held], labels[held])
-    return ImageSet(path.name, images[~held], images[held], *split, tuple(ignored))
+    return ImageSet(path.name, images[~held], images[held], *split, tuple(ignored), tuple(done))
 
 
-def _read(path: Path) -> tuple:
-    """Images, labels or None, then the names of what was ignored."""
+def _read(path: Path, form: _Form) -> tuple:
+    """Images, what was done to them, labels or None, then the names of what was ignored."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         names = [PurePosixPath(file.relative_to(path).as_posix()) for file in files]
-        return _pictures(path.name, names, (file.read_bytes() for file in files))
+        return _pictures(path.name, names, (file.read_bytes() for file in files), form)
     with open(path, "rb") as stream:
         start = stream.read(4)
     if start[:2] == b"\x1f\x8b" or start == struct.pack(">I", IDX_IMAGES):
-        return _squares(_read_idx(path), path.name), None
+        return *_squares(_read_idx(path), path.name, form), None
     if path.suffix.lower() == ".zip":
-        return _read_zip(path)
+        return _read_zip(path, form)
     if path.suffix.lower() in (".npy", ".npz"):
-        return _read_arrays(path)
+        return _read_arrays(path, form)
     raise DataError(f"{path.name}: images come as .npy, .npz, idx, idx.gz, a folder or a .zip")
 
 
@@ -88,12 +121,12 @@ def _read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(raw, dtype=np.uint8).reshape(count, rows, columns)
 
 
-def _read_arrays(path: Path) -> tuple:
+def _read_arrays(path: Path, form: _Form) -> tuple:
     try:
         with open(path, "rb") as stream:
             found = np.load(stream, allow_pickle=False)
             if not isinstance(found, np.lib.npyio.NpzFile):
-                return _squares(np.asarray(found), path.name), None
+                return *_squares(np.asarray(found), path.name, form), None
             names = found.files
             fitting = ["images"] if "images" in names else [name for name in names if found[name].ndim in (3, 4)]
             if len(fitting) != 1:
@@ -104,7 +137,7 @@ def _read_arrays(path: Path) -> tuple:
                 raise DataError(f"{path.name}: labels of shape {labels.shape} are not one for each image")
             coded = None if labels is None else np.unique(labels, return_inverse=True)[1]
             ignored = (name for name in names if name not in (*fitting, "labels"))
-            return _squares(found[fitting[0]], path.name), coded, *ignored
+            return *_squares(found[fitting[0]], path.name, form), coded, *ignored
     except (ValueError, SyntaxError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
@@ -112,7 +145,7 @@ def _read_arrays(path: Path) -> tuple:
         raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
 
 
-def _read_zip(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def _read_zip(path: Path, form: _Form) -> tuple:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -130,14 +163,12 @@ def _read_zip(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
                 key=lambda entry: entry.filename,
             )
             names = [PurePosixPath(entry.filename) for entry in chosen]
-            return _pictures(path.name, names, (archive.read(entry) for entry in chosen))
+            return _pictures(path.name, names, (archive.read(entry) for entry in chosen), form)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path.name} cannot be read as .zip: {error}") from None
 
 
-def _pictures(
-    where: str, names: list[PurePosixPath], contents: Iterator[bytes]
-) -> tuple[np.ndarray, np.ndarray | None]:
+def _pictures(where: str, names: list[PurePosixPath], contents: Iterator[bytes], form: _Form) -> tuple:
     if not names:
         raise DataError(f"{where} holds no pictures ({', '.join(sorted(SUFFIXES))})")
     if len(names) > MOST_IMAGES:
@@ -148,16 +179,14 @@ def _pictures(
             with Image.open(io.BytesIO(raw)) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise DataError(f"{where}: {name} has {picture.width} x {picture.height} pixels, too many")
-                found.append(_middle(picture.convert("L")))
+                found.append(_middle(picture.convert("L" if picture.mode in GREY or not form.colours else "RGB")))
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{where}: {name} cannot be read as a picture") from None
-    side = 28 if max(picture.width for picture in found) >= 16 else 8
-    images = np.stack([np.asarray(picture.resize((side, side), Image.Resampling.LANCZOS)) for picture in found])
     folders = [name.parent.name for name in names]
     labelled = all(folders) and len(set(folders)) > 1
-    return images, np.unique(folders, return_inverse=True)[1] if labelled else None
+    return *form.squares(found), np.unique(folders, return_inverse=True)[1] if labelled else None
 
 
 def _middle(picture: Image.Image) -> Image.Image:
@@ -168,8 +197,12 @@ def _middle(picture: Image.Image) -> Image.Image:
     return square.resize((256, 256), Image.Resampling.LANCZOS) if side > 256 else square
 
 
-def _squares(x: np.ndarray, where: str) -> np.ndarray:
-    """An array of images as 8-bit grey squares."""
+def _resized(picture: Image.Image, side: int) -> np.ndarray:
+    return np.asarray(picture.resize((side, side), Image.Resampling.LANCZOS))
+
+
+def _squares(x: np.ndarray, where: str, form: _Form) -> tuple[np.ndarray, list[str]]:
+    """An array of images as 8-bit squares, and what was done to them."""
     if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[-1] not in (1, 3, 4):
         x = np.moveaxis(x, 1, -1)
     if x.ndim == 3:
@@ -184,14 +217,7 @@ def _squares(x: np.ndarray, where: str) -> np.ndarray:
         wanted = "0 to 255" if whole else "0 to 1"
         raise DataError(f"{where}: pixels from {low:g} to {high:g}; {x.dtype} must lie in {wanted}")
     x = x.astype(np.uint8) if whole else (x.astype(np.float32) * 255).round().astype(np.uint8)
-    side = 28 if min(x.shape[1:3]) >= 16 else 8
-    if x.shape[1:] == (side, side, 1):
-        return np.ascontiguousarray(x[..., 0])
     modes = {1: "L", 3: "RGB", 4: "RGBA"}
-    pictures = (Image.fromarray(some.squeeze() if x.shape[-1] == 1 else some, modes[x.shape[-1]]) for some in x)
-    return np.stack(
-        [
-            np.asarray(_middle(picture.convert("L")).resize((side, side), Image.Resampling.LANCZOS))
-            for picture in pictures
-        ]
-    )
+    pictures = (Image.fromarray(some.squeeze(-1) if x.shape[-1] == 1 else some, modes[x.shape[-1]]) for some in x)
+    kept = {1: "L", 3: "RGB", 4: "RGB"}[x.shape[-1]] if form.colours else "L"
+    return form.squares([_middle(picture.convert(kept)) for picture in pictures])

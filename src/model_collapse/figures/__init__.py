@@ -76,11 +76,13 @@ def use_style() -> None:
     )
 
 
-def panels(count: int = 1, height: float = 3.4, width: float = 7.4, **options) -> tuple[Figure, Sequence[Axes]]:
-    """A figure as wide as the text with `count` panels side by side; always gives a sequence of axes."""
+def panels(
+    count: int = 1, height: float = 3.4, width: float = 7.4, rows: int = 1, **options
+) -> tuple[Figure, Sequence[Axes]]:
+    """A figure as wide as the text with `rows` rows of `count` panels; always gives a sequence of axes."""
     use_style()
-    figure, axes = plt.subplots(1, count, figsize=(width, height), squeeze=False, **options)
-    return figure, list(axes[0])
+    figure, axes = plt.subplots(rows, count, figsize=(width, height), squeeze=False, **options)
+    return figure, list(axes.ravel())
 
 
 def labelled_panels(axes: Sequence[Axes]) -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..archive import Record
 from . import LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
+from .pictures import rows, sheet
 
 __all__ = [
     "blending",
@@ -24,35 +25,16 @@ __all__ = [
     "sheets",
 ]
 
-INK = "gray_r"
 FIRST, SECOND = "#0072b2", "#d55e00"
 VARIANT_NAMES = {"stream": "stream, as released", "stored": "stored, a finite set", "binarised": "binarised stream"}
 VARIANT_COLOURS = {"stream": "#d55e00", "stored": "#0072b2", "binarised": "#009e73"}
 
 
-def sheet(images: np.ndarray, columns: int = 6) -> Figure:
-    """Images of shape (images, side, side), 8 bit, as one sheet: a frame of an animation."""
-    use_style()
-    figure = Figure(figsize=(4.2, 4.2 * len(images) / columns**2))  # pyplot would hold on to every frame
-    figure.set_layout_engine("none")
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.imshow(_tiled(images, columns), cmap=INK, vmin=0, vmax=255)
-    ax.set_axis_off()
-    return figure
-
-
-def _tiled(images: np.ndarray, columns: int) -> np.ndarray:
-    """A sheet of images with a pixel between them."""
-    side = images.shape[1]
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    return np.concatenate([np.concatenate(row, axis=1) for row in padded.reshape(-1, columns, side + 2, side + 2)])
-
-
 def blending(record: Record, generations: Sequence[int], columns: int = 14) -> Figure:
     """The same points of the latent space as each generation's decoder draws them: a row a generation."""
     kept = record.samples("kept")
-    rows = {f"g = {g}": kept["images"][kept["generation"].tolist().index(g), :columns] for g in generations}
-    return _rows(rows)
+    shown = {f"g = {g}": kept["images"][kept["generation"].tolist().index(g), :columns] for g in generations}
+    return rows(shown)
 
 
 def sheets(records: Mapping[str, Record], g: int, columns: int = 14) -> Figure:
@@ -64,19 +46,7 @@ def sheets(records: Mapping[str, Record], g: int, columns: int = 14) -> Figure:
         if not found:
             found["g = 0"] = kept["images"][at.index(0), :columns]
         found[name] = kept["images"][at.index(g), :columns]
-    return _rows(found)
-
-
-def _rows(rows: Mapping[str, np.ndarray]) -> Figure:
-    use_style()
-    figure, axes = plt.subplots(len(rows), 1, figsize=(7.4, 0.62 * len(rows)), squeeze=False)
-    for ax, (name, images) in zip(axes[:, 0], rows.items(), strict=True):
-        ax.imshow(_tiled(images, len(images)), cmap=INK, vmin=0, vmax=255)
-        ax.set(xticks=[], yticks=[])
-        ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9.5)
-        ax.grid(False)
-        sns.despine(ax=ax, left=True, bottom=True)
-    return figure
+    return rows(found)
 
 
 def latent_densities(record: Record) -> Figure:

@@ -67,6 +67,8 @@ class Config(NetworkConfig):
         Human text: WikiText-2, or CPython's language reference.
     n, most : int
         Of the blocks of the human text, from its start.
+    epochs : int
+        Schedule of every fine-tuning; where pools grow, an epoch still has the steps of `replace`.
     rate : float
         Of learning, at the first epoch of a generation.
     beams, temperature, nucleus, penalty :
@@ -98,6 +100,7 @@ class Config(NetworkConfig):
         self.require_one_of("prompts", "original", "chained")
         self.require_one_of("start", "base", "generation0", "previous", "scratch")
         self.require_one_of("weights", "last", "best")
+        self.require_at_least(1, "epochs")
         self.require(self.beams >= 0, f"beams must not be negative, not {self.beams}")
         for name in ("rate", "temperature", "penalty"):
             self.require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name):g}")

@@ -30,7 +30,7 @@ from .measure import block_losses
 from .ngram import Trigrams
 from .tokens import BLOCK, cut, encode, opt_tokenizer, train_tokenizer
 
-__all__ = ["SHAPES", "Shape", "base_root", "load_base", "make_base", "new_model", "pretrain", "rounded_up"]
+__all__ = ["SHAPES", "Shape", "base_card", "base_root", "load_base", "make_base", "new_model", "pretrain", "rounded_up"]
 
 EVERY = 200  # steps between two checkpoints
 HELD_OUT = 8  # books
@@ -131,7 +131,7 @@ def pretrain(
         optimiser.step()
         total += float(loss.detach())
         if (step + 1) % EVERY == 0 or step + 1 == steps:
-            keep(state, model, optimiser, step + 1)
+            keep(state, model, step + 1, optimiser)
             on(step + 1, steps, total / (1 + (step % EVERY)))
             total = 0.0
     _leave(model, tokenizer, shape, folder, seed, len(blocks), time.perf_counter() - since)
@@ -197,12 +197,8 @@ def make_base(
     blocks = cut(np.concatenate([encode(text, tokenizer) for text in seen]), shape.context)
     some = blocks[np.unique(_order(len(blocks), -(-shape.tokens // shape.context), seed))]
     theirs = Trigrams(some.reshape(-1, BLOCK), len(tokenizer)).token_losses(tested).mean()
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    card["held_out"] = {
-        "books": HELD_OUT,
-        "perplexity": float(np.exp(ours)),
-        "trigram_perplexity": float(np.exp(theirs)),
-    }
+    held_out = {"books": HELD_OUT, "perplexity": float(np.exp(ours)), "trigram_perplexity": float(np.exp(theirs))}
+    card = _card(folder) | {"held_out": held_out}
     write_json(folder / "card.json", card)
     return card
 
@@ -216,6 +212,20 @@ def base_root() -> Path:
     """Where committed bases lie: ``MODEL_COLLAPSE_BASE``, or ``data/base`` of the checkout."""
     given = os.environ.get("MODEL_COLLAPSE_BASE")
     return Path(given) if given else Path(__file__).resolve().parents[3] / "data" / "base"
+
+
+def base_card(name: str) -> dict:
+    """What is known of a base of our own: shape, seed, machine, checksum, and how well it predicts unseen books.
+
+    Raises
+    ------
+    DataError
+        Where it is nowhere to be found.
+    """
+    for folder in _places(name):
+        if (folder / "card.json").is_file():
+            return _card(folder)
+    raise _missing(name)
 
 
 def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
@@ -234,8 +244,16 @@ def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
         if (folder / "config.json").is_file():
             return _of_library(str(folder))
     if name in SHAPES:
-        raise DataError(f"base {name!r} is not here: model-collapse pretrain {name} makes it, given the books")
+        raise _missing(name)
     return _of_library(name)
+
+
+def _missing(name: str) -> DataError:
+    return DataError(f"base {name!r} is not here: model-collapse pretrain {name} makes it, given the books")
+
+
+def _card(folder: Path) -> dict:
+    return json.loads((folder / "card.json").read_text(encoding="utf-8"))
 
 
 def _places(name: str) -> Iterator[Path]:
@@ -247,8 +265,7 @@ def _places(name: str) -> Iterator[Path]:
 
 def _own(folder: Path) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
     path = folder / "model.safetensors"
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    if not path.is_file() or file_digest(path) != card["sha256"]:
+    if not path.is_file() or file_digest(path) != _card(folder)["sha256"]:
         raise ArchiveError(f"base at {folder.name}: its weights are missing or not those of its card")
     model = OPTForCausalLM(OPTConfig.from_json_file(folder / "config.json"))
     fill(model, load_file(path))

@@ -91,7 +91,7 @@ def fine_tune(
             raise Diverged(f"epoch {epoch + 1}: the loss is {loss}")
         best.look(model)
         if accelerator.is_main_process:
-            keep(checkpoint, model, optimiser, epoch + 1)
+            keep(checkpoint, model, epoch + 1, optimiser)
         on(epoch, loss)
     if checkpoint is not None and accelerator.is_main_process:
         checkpoint.unlink(missing_ok=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import archive, device
+from .. import archive
 from ..regimes import Regime, make_regime
 
-__all__ = ["BaseConfig", "ConfigError", "NetworkConfig", "Study", "arms", "label"]
+__all__ = ["BaseConfig", "ConfigError", "Study", "arms", "label"]
 
 
 class ConfigError(ValueError):
@@ -58,8 +58,7 @@ class BaseConfig:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             self.require(not isinstance(value, float) or math.isfinite(value), f"{name} must be finite, not {value}")
-        for name in ("chains", "block", "threads"):
-            self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+        self.require_at_least(1, "chains", "block", "threads")
         self.require(self.generations >= 0, f"generations must not be negative, not {self.generations}")
         self.require(0 <= self.share <= 1, f"share must lie in [0, 1], not {self.share:g}")
         self.require(all(g >= 0 for g in self.marks), "marks are generations and must not be negative")
@@ -69,6 +68,11 @@ class BaseConfig:
     def require(condition: bool, message: str) -> None:
         if not condition:
             raise ConfigError(message)
+
+    def require_at_least(self, least: int, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            self.require(value >= least, f"{name} must be at least {least}, not {value}")
 
     def require_one_of(self, name: str, *known: str) -> None:
         value = getattr(self, name)
@@ -101,52 +105,6 @@ class BaseConfig:
 
     def make_regime(self) -> Regime:
         return make_regime(self.regime, share=self.share, n_real=self.n_real, n_synthetic=self.n_synthetic)
-
-
-@dataclass(frozen=True)
-class NetworkConfig(BaseConfig):
-    """What every family of networks has besides. A block is one chain: networks have no axis of chains.
-
-    Attributes
-    ----------
-    n : int
-        Items a pool; 0 takes all that there are to learn from.
-    most : int
-        With n = 0, at most so many of them, the rest being set aside; 0 sets no limit.
-    epochs, batch : int
-        Schedule of every generation; where pools grow, an epoch still has the steps of `replace`.
-    device : {"auto", "cpu", "cuda"}
-    precision : {"auto", "bf16", "fp32"}
-        See `model_collapse.device.compute`.
-    """
-
-    n: int = 0
-    most: int = 0
-    epochs: int = 1
-    batch: int = 1
-    device: str = "auto"
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.require(self.block == 1, f"block must be 1, one network a chain, not {self.block}")
-        for name in ("n", "most"):
-            self.require(getattr(self, name) >= 0, f"{name} must not be negative, not {getattr(self, name)}")
-        for name in ("epochs", "batch"):
-            self.require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
-        self.require_one_of("device", "auto", "cpu", "cuda")
-        self.require_one_of("precision", "auto", "bf16", "fp32")
-
-    def pool_size(self, there: int, what: str) -> int:
-        """Items a pool, where `there` are so many of them."""
-        self.require(self.n <= there, f"n = {self.n} is more than the {there} {what}")
-        return self.n or min(there, self.most or there)
-
-    def compute(self) -> device.Compute:
-        try:
-            return device.compute(self.device, self.precision)
-        except device.DeviceError as error:
-            raise ConfigError(str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import archive, datasets, device
+from .. import datasets, device
 from ..archive import Record
 from ..checkpoints import Diverged
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import ConfigError, Family, NetworkConfig, Study, arms, cache_root
+from ..runs import ConfigError, Family, NetworkConfig, Study, arms
 from .items import Images, Part
 from .measure import CLASSIFIERS, Eye
 from .minority import STUDENT_IMAGES, Minority, make_rare
@@ -51,6 +51,8 @@ class Config(NetworkConfig):
     ----------
     images : {"digits", "mnist"}
         Human data: scikit-learn's 8 x 8 digits, or MNIST.
+    epochs : int
+        Schedule of every generation; where pools grow, an epoch still has the steps of `replace`.
     latent : int
         Dimension of the latent space.
     rare : float
@@ -67,7 +69,7 @@ class Config(NetworkConfig):
         super().__post_init__()
         self.require_one_of("images", "digits", "mnist")
         self.require(0 <= self.rare < 0.5, f"rare must lie in [0, 0.5), not {self.rare:g}")
-        self.require(self.latent >= 1, f"latent must be at least 1, not {self.latent}")
+        self.require_at_least(1, "epochs", "latent")
 
 
 class VAELearner:
@@ -88,7 +90,8 @@ class VAELearner:
 
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train the network of generation 0, or read it back: its encoder measures every later generation."""
-        kept = self._first_file(turn.seed) if turn.scratch else None
+        name = ("vae", PROTOCOL, turn.seed, self.data.card())
+        kept = self.config.first_network(*name) if turn.scratch else None
         self.first = self._fit(source.items, Turn(0, turn.seed, turn.scratch), kept)
 
     def fit(self, pool: Pool, turn: Turn) -> VAE:
@@ -154,14 +157,6 @@ class VAELearner:
             return fit(self.network, items, self.n, schedule, turn.fit, self.compute, **options)
         except Diverged as error:
             raise ConfigError(f"generation {turn.g}, {error}; what was done before is kept") from None
-
-    def _first_file(self, seed: tuple[int, ...]) -> Path:
-        """Where the network of generation 0 is kept: one name for all that it depends on."""
-        names = ("n", "most", "rare", "epochs", "batch", "latent", "threads")
-        said = {name: getattr(self.config, name) for name in names} | {"protocol": PROTOCOL, "seed": seed}
-        said |= {"data": self.data.card(), "compute": vars(self.compute), "on": device.processor()[0]}
-        said |= {"torch": torch.__version__}
-        return cache_root() / "vae" / f"first-{archive.digest(said)[:32]}.safetensors"
 
     def _generator(self, rng: np.random.Generator) -> torch.Generator:
         return torch.Generator(self.compute.device).manual_seed(int(rng.integers(2**63)))

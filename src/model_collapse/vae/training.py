@@ -73,7 +73,7 @@ def fit(
         loss = _epoch(network, optimiser, images, schedule.batch, generator, compute)
         if not np.isfinite(loss):
             raise Diverged(f"epoch {epoch + 1}: the loss is {loss}")
-        keep(checkpoint, network, optimiser, epoch + 1)
+        keep(checkpoint, network, epoch + 1, optimiser)
         on(epoch, loss)
     if kept is not None:
         put(kept, network.state_dict())

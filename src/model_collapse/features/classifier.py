@@ -1,29 +1,15 @@
-"""The fixed networks that image measures look through: small classifiers of digits, trained once and archived.
-
-``data/features/`` holds, for each, its weights (safetensors, half precision) and a card: what it was trained on, for
-how long, with which seed, how well it does on held-out images, and the SHA-256 of the weights. To make one again:
-
-    python -m model_collapse.features mnist --seed 0
-"""
+"""A small classifier of digits."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-from pathlib import Path
-
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from . import datasets, device
-from .archive import ArchiveError
-from .archive.files import file_digest, write_json
+from .. import datasets, device
 
-__all__ = ["Classifier", "features_root", "load_classifier", "train_classifier"]
+__all__ = ["EPOCHS", "Classifier", "accuracy", "train_classifier"]
 
 FEATURES = 64
 EPOCHS, BATCH, RATE = 6, 128, 1e-3
@@ -106,74 +92,7 @@ def accuracy(network: Classifier, images: np.ndarray, labels: np.ndarray) -> flo
     return float((network.classes_of(images) == labels).mean())
 
 
-def features_root() -> Path:
-    """Where the archived networks lie: ``MODEL_COLLAPSE_FEATURES``, or ``data/features`` of the checkout."""
-    given = os.environ.get("MODEL_COLLAPSE_FEATURES")
-    return Path(given) if given else Path(__file__).resolve().parents[2] / "data" / "features"
-
-
-def load_classifier(name: str, seed: int = 0, root: Path | None = None) -> tuple[Classifier, dict]:
-    """An archived classifier and its card.
-
-    Parameters
-    ----------
-    name : {"digits", "mnist"}
-
-    Raises
-    ------
-    ArchiveError
-        Where there is none, or its weights are not those of the card.
-    """
-    folder = root or features_root()
-    stem = f"{name}-{seed}"
-    try:
-        card = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-        whole = file_digest(folder / f"{stem}.safetensors") == card["sha256"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ArchiveError(f"no classifier {stem} at {folder} ({error})") from None
-    if not whole:
-        raise ArchiveError(f"classifier {stem} at {folder} is not the one of its card")
-    network = Classifier(card["side"], card["classes"])
-    network.load_state_dict({key: x.float() for key, x in load_file(folder / f"{stem}.safetensors").items()})
-    return network.eval(), card
-
-
 def _rounded(network: Classifier) -> Classifier:
     """The network with the weights that half precision keeps, so that its accuracy is that of the archived file."""
     network.load_state_dict({key: x.half().float() for key, x in network.state_dict().items()})
     return network
-
-
-def _archive(name: str, seed: int, root: Path) -> dict:
-    data = {"digits": datasets.digits, "mnist": datasets.mnist}[name]()
-    epochs = EPOCHS * (10 if name == "digits" else 1)
-    network, right = train_classifier(data, seed, epochs)
-    root.mkdir(parents=True, exist_ok=True)
-    path = root / f"{name}-{seed}.safetensors"
-    save_file({key: x.half().contiguous() for key, x in network.state_dict().items()}, path)
-    card = {
-        "data": data.card(),
-        "side": data.images.shape[1],
-        "classes": network.head.out_features,
-        "seed": seed,
-        "epochs": epochs,
-        "held_out_accuracy": right,
-        "sha256": file_digest(path),
-        "machine": device.machine(torch.get_num_threads()),
-    }
-    write_json(root / f"{name}-{seed}.json", card)
-    return card
-
-
-def main() -> None:
-    """Train one classifier and archive it."""
-    parser = argparse.ArgumentParser(prog="python -m model_collapse.features", description=main.__doc__)
-    parser.add_argument("name", choices=["digits", "mnist"])
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    card = _archive(given.name, given.seed, features_root())
-    print(f"{given.name}-{given.seed}: {100 * card['held_out_accuracy']:.2f} % of held-out images right")
-
-
-if __name__ == "__main__":
-    main()

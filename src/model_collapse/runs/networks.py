@@ -1,0 +1,75 @@
+"""The settings that families of networks share, and the network of generation 0 that their runs share."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import archive, device
+from .places import cache_root
+from .settings import BaseConfig, ConfigError
+
+__all__ = ["NetworkConfig"]
+
+# What only matters after generation 0, or for how many chains there are.
+LATER = ("chains", "generations", "regime", "variant", "share", "n_real", "n_synthetic", "grid", "marks")
+
+
+@dataclass(frozen=True)
+class NetworkConfig(BaseConfig):
+    """What every family of networks has besides. A block is one chain: networks have no axis of chains.
+
+    Attributes
+    ----------
+    n : int
+        Items a pool; 0 takes all that there are to learn from.
+    most : int
+        With n = 0, at most so many of them, the rest being set aside; 0 sets no limit.
+    batch : int
+        Items a step of the optimiser.
+    device : {"auto", "cpu", "cuda"}
+    precision : {"auto", "bf16", "fp32"}
+        See `model_collapse.device.compute`.
+    """
+
+    n: int = 0
+    most: int = 0
+    batch: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require(self.block == 1, f"block must be 1, one network a chain, not {self.block}")
+        for name in ("n", "most"):
+            self.require(getattr(self, name) >= 0, f"{name} must not be negative, not {getattr(self, name)}")
+        self.require_at_least(1, "batch")
+        self.require_one_of("device", "auto", "cpu", "cuda")
+        self.require_one_of("precision", "auto", "bf16", "fp32")
+
+    def pool_size(self, there: int, what: str) -> int:
+        """Items a pool, where `there` are so many of them."""
+        self.require(self.n <= there, f"n = {self.n} is more than the {there} {what}")
+        return self.n or min(there, self.most or there)
+
+    def compute(self) -> device.Compute:
+        try:
+            return device.compute(self.device, self.precision)
+        except device.DeviceError as error:
+            raise ConfigError(str(error)) from None
+
+    def first_network(
+        self, family: str, protocol: int, seed: tuple[int, ...], data: dict[str, Any], later: Container[str] = ()
+    ) -> Path:
+        """Where the network of generation 0 is kept, for every run whose generation 0 is the same.
+
+        Runs of one seed that differ only in what comes later (a family's own settings of that kind are named in
+        `later`) share it, chain by chain; the file's name is a hash of all that it depends on, the data's card
+        included.
+        """
+        said = {name: value for name, value in asdict(self).items() if name not in LATER and name not in later}
+        said |= {"protocol": protocol, "seed": seed, "data": data, "compute": vars(self.compute())}
+        said |= {"on": device.processor()[0], "torch": device.packages()["torch"]}
+        return cache_root() / family / f"first-{archive.digest(said)[:32]}.safetensors"
