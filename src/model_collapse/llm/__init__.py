@@ -326,6 +326,7 @@ PROFILES = {
 }  # fmt: skip
 
 _ONE = {"laptop": {"chains": 1}}  # controls that no verdict reads
+_OPT = {"base": "facebook/opt-125m", "rate": 2e-5}
 _SCRATCH = {"start": "scratch", "epochs": 10}
 STUDIES = {
     "beam5-replace": Study("replace", "beam5"),
@@ -345,7 +346,7 @@ STUDIES = {
     "nucleus-replace": Study("replace", "nucleus", by_profile=_ONE),
     "scratch-replace": Study("replace", "sample", _SCRATCH),
     "scratch-accumulate": Study("accumulate", "sample", _SCRATCH),
-    "opt125m-replace": Study("replace", "beam5", by_profile={"paper": {"base": "facebook/opt-125m"}}),
+    "opt125m-replace": Study("replace", "beam5", by_profile=dict.fromkeys(("laptop", "paper"), _OPT)),
 }
 
 FAMILY = Family(
@@ -363,7 +364,7 @@ FAMILY = Family(
     report=report,
     keep=keep,
     work=work,
-    pace=1e-5,
+    pace=7e-5,
     gpu=("paper",),
     archive="laptop",
 )
