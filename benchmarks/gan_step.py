@@ -35,27 +35,28 @@ def ours() -> float:
 
 def theirs() -> float:
     """The same as one would write it from a tutorial."""
-    pixels = torch.from_numpy(np.moveaxis(PICTURES, -1, 1).copy()).float() / 127.5 - 1
+    where = device.compute().device
+    pixels = (torch.from_numpy(np.moveaxis(PICTURES, -1, 1).copy()).float() / 127.5 - 1).to(where)
     with device.threads(THREADS), device.seeded(np.random.default_rng(1)):
-        networks = _networks()
+        networks = _networks().to(where)
         generator, discriminator = networks.generator, networks.discriminator
         judge, artist = (
             torch.optim.Adam(x.parameters(), lr=2e-4, betas=(0.5, 0.999)) for x in (discriminator, generator)
         )
         begin = time.perf_counter()
-        for _ in range(STEPS):
-            real = pixels[torch.randint(len(pixels), (BATCH,))]
-            real = torch.where(torch.rand(BATCH, 1, 1, 1) < 0.5, real.flip(3), real)
+        for number in range(STEPS):
+            real = pixels[torch.randint(len(pixels), (BATCH,), device=where)]
+            real = torch.where(torch.rand(BATCH, 1, 1, 1, device=where) < 0.5, real.flip(3), real)
             judge.zero_grad()
-            fake = generator(torch.randn(BATCH, LATENT))
+            fake = generator(torch.randn(BATCH, LATENT, device=where))
             lost = discriminator_loss(discriminator(real), discriminator(fake.detach()))
             lost.backward()
             judge.step()
             artist.zero_grad()
-            beaten = generator_loss(discriminator(generator(torch.randn(BATCH, LATENT))))
+            beaten = generator_loss(discriminator(generator(torch.randn(BATCH, LATENT, device=where))))
             beaten.backward()
             artist.step()
-            networks.follow()
+            networks.follow(number)
             lost.item(), beaten.item()
         return (time.perf_counter() - begin) / STEPS * 1e3
 

@@ -60,15 +60,16 @@ def ours() -> float:
 
 def theirs() -> float:
     """The same of the released loop."""
-    last, loader = _last(), DataLoader(Pictures(), batch_size=BATCH, shuffle=True)
+    where = device.compute().device
+    last, loader = _last().to(where), DataLoader(Pictures(), batch_size=BATCH, shuffle=True)
     with device.threads(THREADS), device.seeded(np.random.default_rng(1)):
         begin = time.perf_counter()
-        network = VAE()
+        network = VAE().to(where)
         optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, weight_decay=1e-5)
         total = 0.0
         for pictures, _ in loader:
             with torch.no_grad():
-                x = torch.sigmoid(_plainly_decoded(last, torch.randn(len(pictures), last.latent)))
+                x = torch.sigmoid(_plainly_decoded(last, torch.randn(len(pictures), last.latent, device=where)))
             mean, log_variance = network.encode(x)
             z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
             logits = _plainly_decoded(network, z)

@@ -1,14 +1,17 @@
 """The GAN: losses, truncation, what is measured, the bar for generation 0, the rule about faces."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from model_collapse import datasets, device, gan
+from model_collapse.archive import ArchiveError
 from model_collapse.checkpoints import Diverged
+from model_collapse.figures import gan as figures
 from model_collapse.gan.items import Pictures
-from model_collapse.gan.measure import Gallery, excess, pairwise_distance, spectrum
+from model_collapse.gan.measure import Gallery, Lens, excess, pairwise_distance, spectrum
 from model_collapse.gan.network import Discriminator, Generator, discriminator_loss, generator_loss
 from model_collapse.gan.training import Schedule, Trio, draw, fit
 from model_collapse.regimes import HUMAN, make_regime
@@ -37,7 +40,7 @@ def test_hinge_losses_of_known_scores():
     assert generator_loss(fake).item() == 1.0
 
 
-def test_no_layer_of_the_discriminator_stretches_by_more_than_one():
+def test_the_kernels_of_the_discriminator_as_matrices_have_norm_one():
     network = Discriminator().train()
     for _ in range(30):
         network(torch.randn(8, 3, 32, 32))
@@ -52,10 +55,12 @@ def test_the_average_follows_the_generator():
             weight.add_(1.0)
         networks.generator.body[0].running_mean.fill_(3.0)
     gaps = [(new - old).mean().item() for old, new in _pairs(networks)]
-    networks.follow()
+    networks.follow(1_000_000)
     assert gaps == pytest.approx([1.0] * len(gaps), abs=1e-5)
     assert [(new - old).mean().item() for old, new in _pairs(networks)] == pytest.approx([0.999] * len(gaps), abs=1e-5)
     assert (networks.average.body[0].running_mean == 3).all()
+    networks.follow(0)  # a young average forgets most of what it was
+    assert [(new - old).mean().item() for old, new in _pairs(networks)] == pytest.approx([0.0999] * len(gaps), abs=1e-5)
 
 
 def _pairs(networks: Trio):
@@ -106,6 +111,14 @@ def test_the_spectrum_of_a_wave_is_where_the_wave_is():
     assert power[4] > 1000 * np.delete(power, 4).max()
 
 
+def test_a_checkerboard_is_seen_and_a_flat_picture_is_not_nothing():
+    rows, columns = np.indices((32, 32))
+    board = (127 + 20 * (-1.0) ** (rows + columns)).astype(np.uint8)[None, ..., None]
+    assert spectrum(board).argmax() == 15  # the corner belongs to the last ring
+    flat = spectrum(np.full((3, 32, 32, 3), 90, dtype=np.uint8))
+    assert (flat > 0).all() and np.isfinite(excess(flat, spectrum(board)))
+
+
 def test_excess_counts_powers_of_ten_at_high_frequencies():
     human = np.ones(16)
     louder = np.concatenate([np.full(7, 1e6), np.full(9, 100.0)])  # eight waves and more are high
@@ -114,16 +127,33 @@ def test_excess_counts_powers_of_ten_at_high_frequencies():
 
 @pytest.fixture(scope="module")
 def gallery():
-    return Gallery(datasets.few_faces())
+    return Gallery(datasets.few_faces(), datasets.few_faces().images)
 
 
 def test_a_copy_of_a_human_picture_is_too_near_mirrored_or_not(gallery):
     faces = datasets.few_faces()
-    copies = np.concatenate([faces.images[:5], faces.images[5:10, :, ::-1]])
-    assert gallery.too_near(copies).all() and gallery.distances(copies) == pytest.approx(np.zeros(10), abs=1e-3)
-    assert not gallery.too_near(255 - faces.images[:5]).any()
-    assert gallery.measures(copies)["too_near"] == 1
+    copies = np.concatenate([faces.images[:5], faces.images[5:10, :, ::-1], faces.held_out[:5]])
+    assert gallery.too_near(copies).all() and not gallery.too_near(255 - faces.images[:5]).any()
+    seen = gallery.measures(copies[:10])
+    assert seen["nearest_learned"] == pytest.approx(0, abs=1e-3) and seen["nearest_unseen"] > 0.05
     assert gallery.measures(faces.held_out)["spectral_excess"] == pytest.approx(0)
+
+
+def test_copies_among_the_human_pictures_do_not_blunt_the_rule():
+    faces = datasets.few_faces()
+    twice = np.concatenate([faces.images, faces.images[:8]])
+    assert Gallery(datasets.ImageSet("mine", twice, faces.held_out), twice).too_near(faces.images[:5]).all()
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_the_average_of_copies_of_a_human_picture_is_left_out(copied, monkeypatch):
+    faces = datasets.few_faces().images
+    drawn = np.tile(faces[:1], (100, 1, 1, 1)) if copied else 255 - np.tile(faces, (2, 1, 1, 1))
+    monkeypatch.setattr("model_collapse.gan.draw", lambda network, n, *_: drawn[:n])
+    record = gan.run("replace-unbiased", "smoke", chains=1, generations=0, progress=False)
+    kept, blank = record.samples("kept"), (record.samples("kept")["images"] == 0).all(axis=(2, 3, 4)).sum()
+    assert (kept["average"] == 0).all() == copied and kept["left_out"].tolist() == [blank + copied]
+    assert record.at("too_near", 0)["mean"] == (1 if copied else 0)
 
 
 def test_human_pictures_are_held_against_others_than_themselves(gallery):
@@ -136,6 +166,7 @@ def test_a_picture_too_near_to_a_human_one_is_left_out_of_the_record(monkeypatch
     record = gan.run("replace-unbiased", "smoke", chains=1, generations=1, progress=False)
     kept = record.samples("kept")
     assert kept["left_out"].tolist() == [3, 3] and kept["images"].shape == (2, 12, 24, 24, 1)
+    assert (kept["average"] > 0).any()
     blank = (kept["images"] == 0).all(axis=(2, 3, 4))
     assert (blank == (np.arange(12) % 4 == 0)).all()
 
@@ -148,6 +179,12 @@ def test_a_record_keeps_what_lets_the_excess_be_computed_again():
     assert again == pytest.approx(record.chains("spectral_excess")[0].to_numpy(), rel=1e-5)
     assert record.manifest["config"]["truncation"] == 0.7
     assert any("left out" in line for line in gan.report(record))
+
+
+def test_nothing_is_kept_of_a_generation_that_was_not_measured():
+    """Else a record would show the pictures of another one."""
+    record = gan.run("replace-unbiased", "smoke", chains=1, steps=2, grid="ends", progress=False)
+    assert record.samples("kept")["generation"].tolist() == record.generations == [0, 2]
 
 
 class Stop(Exception):
@@ -192,7 +229,6 @@ def test_learning_moves_the_pictures_towards_the_human_ones():
     means = []
     for steps in (1, 120):
         network = fit(small, white, Schedule(steps, 16, rate=2e-3), np.random.default_rng(0), CPU)
-        network.train()  # the moving average is young; its own statistics of the batch show what it draws
         means.append(draw(network, 64, 1.0, torch.Generator().manual_seed(0), CPU).mean())
     assert means[1] > means[0] + 10
 
@@ -218,6 +254,98 @@ def test_biased_and_unbiased_runs_share_generation_0(tmp_path, monkeypatch):
     for study in ("replace-unbiased", "replace-truncated", "augment-unbiased"):
         gan.run(study, "smoke", **scale)
     assert len(list((tmp_path / "cache" / "gan").iterdir())) == 1
+
+
+def coloured(n: int) -> np.ndarray:
+    """Pictures of 32 x 32 pixels: one shade each, with a little noise."""
+    rng = np.random.default_rng(0)
+    shades = rng.integers(40, 216, (n, 1, 1, 3)) + rng.integers(-20, 21, (n, 32, 32, 3))
+    return shades.astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def lens():
+    everything = coloured(360)
+    return Lens(datasets.ImageSet("mine", everything[:240], everything[240:]), CPU)
+
+
+def test_through_the_lens_human_pictures_look_human(lens):
+    seen = lens.measures(coloured(360)[:240])
+    assert seen["rare_alive"] == 1 and seen["rare_mass"] == pytest.approx(1)
+    assert seen["frechet"] == pytest.approx(lens.among_humans["frechet_human"])
+    assert seen["precision"] == lens.among_humans["precision_human"] > 0.8
+    same = lens.measures(coloured(360)[240:])
+    assert same["frechet"] == pytest.approx(0, abs=1e-6) and same["precision"] == same["recall"] == 1
+
+
+def test_through_the_lens_one_picture_over_and_over_is_seen_as_that(lens):
+    seen = lens.measures(np.tile(coloured(360)[:1], (100, 1, 1, 1)))
+    assert seen["feature_distance"] == pytest.approx(0, abs=1e-3) and seen["recall"] < 0.1
+    assert seen["rare_alive"] <= 0.1 and seen["frechet"] > lens.among_humans["frechet_human"]
+
+
+def test_a_poor_generation_0_stops_the_run_and_says_so(tmp_path):
+    np.save(tmp_path / "mine.npy", coloured(72))
+    heard = []
+    with pytest.raises(ValueError, match=r"generation 0 has a recall of 0\.\d\d, short of 1 \(human pictures have"):
+        gan.run(
+            None, "smoke", data=tmp_path / "mine.npy", steps=2, least_recall=1.0, progress=False,
+            on=lambda phase, g: heard.append(phase),
+        )  # fmt: skip
+    assert "sample" not in heard
+
+
+def test_a_run_seen_through_encoders_resumes(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    np.save(tmp_path / "mine.npy", coloured(72))
+
+    def stop(phase: str, g: int) -> None:
+        if (phase, g) == ("sample", 1):
+            raise Stop
+
+    scale = {"data": tmp_path / "mine.npy", "chains": 1, "steps": 2, "looked_at": 30, "progress": False}
+    whole = gan.run(None, "smoke", **scale)
+    assert {"frechet", "recall_second", "precision_human", "rare_mass"} <= set(whole.statistics["metric"])
+    with pytest.raises(Stop):
+        gan.run(None, "smoke", save=tmp_path, checkpoint=0, on=stop, **scale)
+    assert gan.run(None, "smoke", save=tmp_path, **scale).metrics.equals(whole.metrics)
+    assert any("a network that has seen faces alone" in line for line in gan.report(whole))
+
+
+def test_the_figures_are_drawn(tmp_path):
+    np.save(tmp_path / "mine.npy", coloured(72))
+    scale = {"data": tmp_path / "mine.npy", "chains": 2, "steps": 2, "looked_at": 30, "generations": 1}
+    loops = {
+        f"replace-{variant}": gan.run(None, "smoke", variant=variant, progress=False, **scale)
+        for variant in ("unbiased", "truncated")
+    }
+    drawn = [figures.by_generation(loops["replace-unbiased"]), figures.averages(loops), figures.spectra(loops)]
+    drawn += [figures.by_loop(loops), figures.by_loop(loops, again=True), figures.paths(loops)]
+    assert [len(figure.axes) for figure in drawn] == [2, 2, 2, 6, 4, 1]
+    assert all(ax.get_xlabel() == "generation" for ax in drawn[4].axes)
+    assert figures.first_and_last(loops, ["recall"])[0][0] == "replace, λ = 1"
+    for figure in drawn:
+        plt.close(figure)
+
+
+def test_without_a_reserve_nothing_is_trained():
+    heard = []
+    with pytest.raises(ValueError, match="set some aside with a smaller --set n="):
+        gan.run(
+            None, "smoke", regime="fresh", n_real=8, n_synthetic=32, progress=False, on=lambda *what: heard.append(what)
+        )
+    assert not heard
+
+
+def test_nothing_is_drawn_where_nothing_is_wanted():
+    record = gan.run(None, "smoke", regime="keep", share=1.0, steps=2, chains=1, progress=False)
+    assert record.generations == [0, 1, 2]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "fit").write_bytes(b"no tensors")
+    with pytest.raises(ArchiveError, match="fit is damaged .*: delete it, and it is made again"):
+        fit(small, PICTURES, Schedule(2, 8), np.random.default_rng(0), CPU, checkpoint=tmp_path / "fit")
 
 
 IMPOSSIBLE = {

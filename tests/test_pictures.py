@@ -160,3 +160,25 @@ def test_one_picture_in_colour_among_grey_ones_makes_all_of_them_coloured(tmp_pa
     red = (everything == (200, 10, 10)).all(axis=(1, 2, 3))
     level = (everything == everything[..., :1]).all(axis=(1, 2, 3))
     assert red.sum() == 1 and level.sum() == 60
+
+
+def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path):
+    ramp = np.linspace(0, 65535, 28 * 28).reshape(28, 28).astype(np.uint16)
+    (tmp_path / "long.zip").write_bytes(packed({f"{k}.png": png(ramp) for k in range(60)}))
+    assert read_images(tmp_path / "long.zip").images[0] == pytest.approx(ramp / 257, abs=0.51)
+
+
+def test_pictures_are_turned_the_right_way_up(tmp_path):
+    upright = np.zeros((32, 32, 3), dtype=np.uint8)
+    upright[:8] = 255
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 3  # the camera was upside down
+    Image.fromarray(upright[::-1, ::-1]).save(buffer, "PNG", exif=exif)
+    (tmp_path / "turned.zip").write_bytes(packed({f"{k}.png": buffer.getvalue() for k in range(60)}))
+    assert (read_images(tmp_path / "turned.zip", 32, colours=True).images[0, ..., 0] == upright[..., 0]).all()
+
+
+def test_what_a_macintosh_adds_to_a_zip_is_passed_over(tmp_path):
+    entries = {f"{k}.png": png(X[k]) for k in range(60)} | {"__MACOSX/._0.png": b"resource fork"}
+    (tmp_path / "mac.zip").write_bytes(packed(entries))
+    assert len(read_images(tmp_path / "mac.zip").images) == 50

@@ -1,20 +1,23 @@
-"""A fit that goes on inside a generation: a network and its optimisers in one file of tensors, written in one step."""
+"""Networks on the disk, and fits that go on inside a generation: files of tensors, each written in one step."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
-__all__ = ["Diverged", "fill", "go_on", "keep", "put", "take"]
+from .archive import ArchiveError
+from .archive.files import write_bytes
+
+__all__ = ["Diverged", "fill", "get", "go_on", "keep", "put", "take"]
 
 
 class Diverged(ArithmeticError):
-    """A loss that is no longer a number; the message names the epoch."""
+    """A loss that is no longer a number; the message says when."""
 
 
 def keep(path: Path | None, network: nn.Module, done: int, *optimisers: torch.optim.Optimizer) -> None:
@@ -31,7 +34,7 @@ def go_on(path: Path | None, network: nn.Module, *optimisers: torch.optim.Optimi
     """Load what `keep` wrote, if it is there, into network and optimisers; how much was done."""
     if path is None or not path.exists():
         return 0
-    arrays = load_file(path)
+    arrays = get(path)
     fill(network, {name.removeprefix("network/"): x for name, x in arrays.items() if name.startswith("network/")})
     for number, optimiser in enumerate(optimisers):
         state: dict[int, dict[str, torch.Tensor]] = {}
@@ -44,11 +47,16 @@ def go_on(path: Path | None, network: nn.Module, *optimisers: torch.optim.Optimi
 
 
 def put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors aside, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({name: x.detach().cpu().contiguous() for name, x in arrays.items()}, aside)
-    aside.replace(path)
+    """Write tensors; a reader sees the old file or the new one, never a part."""
+    write_bytes(path, save({name: x.detach().cpu().contiguous() for name, x in arrays.items()}))
+
+
+def get(path: Path) -> dict[str, torch.Tensor]:
+    """Read what `put` wrote; raises `ArchiveError` for a file that is damaged."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ArchiveError(f"{path} is damaged ({error}): delete it, and it is made again") from None
 
 
 def take(network: nn.Module) -> dict[str, torch.Tensor]:

@@ -82,9 +82,11 @@ def _covered(points: np.ndarray, by: np.ndarray, k: int) -> float:
 
 def _squared(a: np.ndarray, b: np.ndarray):
     """Squared distances between all points of two sets, a stretch of rows at a time: (first row, rows)."""
-    a, b = (np.asarray(x, dtype=np.float64) for x in (a, b))
-    norms = (b**2).sum(axis=1)
     for begin in range(0, len(a), CHUNK):
-        some = a[begin : begin + CHUNK]
-        rows = (some**2).sum(axis=1)[:, None] + norms - 2 * some @ b.T
-        yield begin, rows.clip(0)
+        some = np.asarray(a[begin : begin + CHUNK], dtype=np.float64)
+        rows = np.empty((len(some), len(b)))
+        for first in range(0, len(b), CHUNK):
+            others = np.asarray(b[first : first + CHUNK], dtype=np.float64)
+            norms = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
+            rows[:, first : first + len(others)] = norms - 2 * some @ others.T
+        yield begin, rows.clip(0, out=rows)

@@ -103,9 +103,13 @@ class Source:
         RegimeError
             Where there are none; the message says how to set some aside.
         """
+        self.require_reserve()
+        return self.reserve(n, g, rng)
+
+    def require_reserve(self) -> None:
+        """Raise `RegimeError` where no human items were set aside."""
         if self.reserve is None:
             raise RegimeError(f"regime 'fresh' needs human items that were never used: {self.advice}")
-        return self.reserve(n, g, rng)
 
 
 Rule = Callable[["Regime", Source, Sequence, np.random.Generator], Pool]

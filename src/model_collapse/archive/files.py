@@ -28,6 +28,7 @@ __all__ = [
     "read_arrays",
     "tree_digest",
     "write_arrays",
+    "write_bytes",
     "write_folder",
     "write_json",
 ]
@@ -80,6 +81,11 @@ def write_json(path: Path, value: Mapping) -> None:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write named arrays as an uncompressed .npz, atomically; raises `ArchiveError` as `write_json` does."""
     _write(path, lambda stream: np.savez(stream, **arrays))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file as it is."""
+    _write(path, lambda stream: stream.write(content))
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -83,7 +83,7 @@ class BlockState:
         self._parts = 0
         with one_line(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob(".*.npz.*"):
+            for leftover in folder.glob(".*.*.*"):
                 leftover.unlink(missing_ok=True)
         found = once(folder / "identity.json", lambda: identity)
         if found != json.loads(json.dumps(identity)):

@@ -1,6 +1,7 @@
 """Rules of images: VAE (Shumailov et al., Nature 2024, released notebook) and GAN (Alemohammad et al., 2307.01850).
 
-A VAE chain has its own generation 0; the GAN's chains share data and feature network.
+Each chain has its own generation 0, which runs of one seed share chain by chain; where such runs are compared as if
+they were independent, the interval is rather too wide than too narrow.
 
 Records, by study, and the metrics read from them:
 

@@ -31,11 +31,12 @@ __all__ = ["Find", "Result", "as_rows", "counts", "evaluate", "find_records", "r
 Find = Callable[[str, str], Record | None]
 
 WORST_FIRST = (NOT_REPLICATED, PARTLY, REPLICATED)
+_OWN_START = "Each chain has its own generation 0, which runs of one seed share chain by chain"
 # What the chains of a family have in common, to be said wherever an interval over them is shown.
 SHARED = {
     "llm": "Chains share the base and the data.",
-    "gan": "Chains share the data and the feature network.",
-    "vae": "Each chain has its own generation 0; the released runs probably shared one.",
+    "gan": f"{_OWN_START}, and its own part of the data.",
+    "vae": f"{_OWN_START}; the released runs probably shared a single one.",
 }
 
 

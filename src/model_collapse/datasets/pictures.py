@@ -9,10 +9,10 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import DataError
 from .images import ImageSet
@@ -24,7 +24,7 @@ LEAST_IMAGES, MOST_IMAGES = 60, 200_000
 MOST_PIXELS = 50_000_000  # of one picture
 MOST_BYTES, MOST_RATIO = 4 * 2**30, 500  # of an archive, unpacked; and unpacked over packed
 IDX_IMAGES = 0x00000803
-GREY = {"1", "L", "LA", "La", "I", "I;16", "F"}  # Pillow's modes without colours
+GREY, LONG = {"1", "L", "LA", "La"}, {"I", "I;16", "I;16B", "I;16L"}  # Pillow's modes without colours: 8 bits, more
 HELD_OUT = 6  # every sixth image is held out
 
 
@@ -91,7 +91,7 @@ def read_images(path: Path, side: int | None = None, colours: bool = False) -> I
 def _read(path: Path, form: _Form) -> tuple:
     """Images, what was done to them, labels or None, then the names of what was ignored."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        files = sorted(file for file in path.rglob("*") if _picture(file) and file.is_file())
         names = [PurePosixPath(file.relative_to(path).as_posix()) for file in files]
         return _pictures(path.name, names, (file.read_bytes() for file in files), form)
     with open(path, "rb") as stream:
@@ -103,6 +103,11 @@ def _read(path: Path, form: _Form) -> tuple:
     if path.suffix.lower() in (".npy", ".npz"):
         return _read_arrays(path, form)
     raise DataError(f"{path.name}: images come as .npy, .npz, idx, idx.gz, a folder or a .zip")
+
+
+def _picture(name: PurePath) -> bool:
+    """Whether a file is a picture by its name, and not what a Macintosh leaves beside one."""
+    return name.suffix.lower() in SUFFIXES and not name.name.startswith("._")
 
 
 def _read_idx(path: Path) -> np.ndarray:
@@ -159,7 +164,7 @@ def _read_zip(path: Path, form: _Form) -> tuple:
             if unpacked > MOST_BYTES or unpacked > MOST_RATIO * max(packed, 1):
                 raise DataError(f"{path.name} would unpack from {packed:,} to {unpacked:,} bytes; refusing to")
             chosen = sorted(
-                (entry for entry in entries if PurePosixPath(entry.filename).suffix.lower() in SUFFIXES),
+                (entry for entry in entries if _picture(PurePosixPath(entry.filename))),
                 key=lambda entry: entry.filename,
             )
             names = [PurePosixPath(entry.filename) for entry in chosen]
@@ -179,7 +184,7 @@ def _pictures(where: str, names: list[PurePosixPath], contents: Iterator[bytes],
             with Image.open(io.BytesIO(raw)) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise DataError(f"{where}: {name} has {picture.width} x {picture.height} pixels, too many")
-                found.append(_middle(picture.convert("L" if picture.mode in GREY or not form.colours else "RGB")))
+                found.append(_middle(_eight_bits(picture, form.colours)))
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             if isinstance(error, DataError):
                 raise
@@ -187,6 +192,23 @@ def _pictures(where: str, names: list[PurePosixPath], contents: Iterator[bytes],
     folders = [name.parent.name for name in names]
     labelled = all(folders) and len(set(folders)) > 1
     return *form.squares(found), np.unique(folders, return_inverse=True)[1] if labelled else None
+
+
+def _eight_bits(picture: Image.Image, colours: bool) -> Image.Image:
+    """A picture the right way up, in grey or, where colours are wanted and it has some, in colours."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode in LONG:  # converting them cuts off what is above 255
+        x = np.asarray(picture).astype(np.int64)
+        if x.min() < 0 or x.max() > 65535:
+            raise ValueError("more than 16 bits")
+        return Image.fromarray((x / 257).round().astype(np.uint8))
+    if picture.mode == "F":
+        raise ValueError("pixels are floating-point numbers of unknown range")
+    if not colours or picture.mode in GREY:
+        return picture.convert("L")
+    picture = picture.convert("RGB")
+    levels = np.asarray(picture)
+    return picture.convert("L") if (levels == levels[..., :1]).all() else picture
 
 
 def _middle(picture: Image.Image) -> Image.Image:

@@ -64,7 +64,7 @@ def by_loop(records: Mapping[str, Record], again: bool = False) -> Figure:
         if name != "spectral_excess":
             ax.set_ylim(0, None)
         ax.xaxis.get_major_locator().set_params(integer=True)
-    for ax in axes[-3:]:
+    for ax in axes if again else axes[-3:]:
         ax.set_xlabel("generation")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     labelled_panels(axes)

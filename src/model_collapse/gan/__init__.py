@@ -38,6 +38,7 @@ VARIANTS = {
 BIAS = {"unbiased": {"truncation": 1.0}, "truncated": {"truncation": 0.7}}
 SHOWN = 12  # pictures that a record keeps of every generation that is named
 AGAIN = ("frechet", "precision", "recall", "feature_distance")  # measured through a second encoder too
+KNOWN = "CelebA, first 10,000 faces"  # what the encoders learned from
 SIDE = 32  # of a person's own pictures, and of what the encoders take
 
 
@@ -83,8 +84,8 @@ class Config(NetworkConfig):
 class PictureLearner:
     """Train two networks against each other, draw from the one, look at what it draws."""
 
-    def __init__(self, config: Config, regime: Regime, data: datasets.ImageSet, n: int):
-        self.config, self.regime, self.data, self.n = config, regime, data, n
+    def __init__(self, config: Config, regime: Regime, data: datasets.ImageSet, learned: np.ndarray):
+        self.config, self.regime, self.data, self.learned = config, regime, data, learned
 
     @cached_property
     def compute(self) -> device.Compute:
@@ -117,7 +118,7 @@ class PictureLearner:
         return self.first if turn.g == 0 else self._fit(pool.items, turn, None)
 
     def sample(self, model: Generator, pool: Pool, turn: Turn) -> Pictures:
-        return Pictures(self._draw(model, self.regime.needed(self.n), turn.sample))
+        return Pictures(self._draw(model, self.regime.needed(len(self.learned)), turn.sample))
 
     def measure(self, model: Generator, synthetic: Pictures, turn: Turn) -> dict[str, np.ndarray]:
         """Each of shape (1,), of this chain: `Gallery.measures`, and for 32 x 32 pixels `Lens.measures`.
@@ -143,7 +144,7 @@ class PictureLearner:
 
     @cached_property
     def gallery(self) -> Gallery:
-        return Gallery(self.data)
+        return Gallery(self.data, self.learned)
 
     def _draw(self, model: Generator, n: int, rng: np.random.Generator) -> np.ndarray:
         return draw(model, n, self.config.truncation, self._generator(rng), self.compute)
@@ -183,7 +184,7 @@ def build(
 
     items = Pictures(data.images[np.sort(order[:n])])
     source = Source(items, n, reserve if len(rest) else None, "set some aside with a smaller --set n=")
-    return source, PictureLearner(config, regime, data, n)
+    return source, PictureLearner(config, regime, data, items.images)
 
 
 def restore(arrays: dict[str, np.ndarray]) -> Pictures:
@@ -194,9 +195,10 @@ def restore(arrays: dict[str, np.ndarray]) -> Pictures:
 def keep(learner: PictureLearner, generation: Generation) -> dict[str, np.ndarray]:
     """Pictures from latents that are the same in every generation and run, their average, and the spectrum.
 
-    ``images``: 8 bit, shape (12, side, side, channels), of truncated latents as the run has it; where one lies too near
-    to a human picture (`Gallery.too_near`) there is a blank in its place. ``left_out``: how many. ``average``: mean of
-    the pictures that were measured, 8 bit. ``power``, ``human_power``: see `model_collapse.gan.measure.spectrum`.
+    ``images``: 8 bit, shape (12, side, side, channels), of truncated latents as the run has it, blank where one lies
+    too near to a human picture (`Gallery.too_near`); ``average``: mean of the pictures that were measured, 8 bit, blank
+    where most of them do, for the mean of copies is the copied picture. ``left_out``: how many are blank. ``power``,
+    ``human_power``: see `model_collapse.gan.measure.spectrum`.
     """
     network = generation.model
     z = torch.randn(SHOWN, network.latent, generator=torch.Generator().manual_seed(0))
@@ -205,8 +207,10 @@ def keep(learner: PictureLearner, generation: Generation) -> dict[str, np.ndarra
     near = learner.gallery.too_near(images)
     images[near] = 0
     average = learner.seen.mean(axis=0).round().astype(np.uint8)
+    if same := generation.metrics["too_near"][0] > 0.5:
+        average[:] = 0
     powers = {"power": spectrum(learner.seen), "human_power": learner.gallery.human}
-    return {"images": images, "left_out": np.array(near.sum()), "average": average} | powers
+    return {"images": images, "left_out": np.array(near.sum() + same), "average": average} | powers
 
 
 def replay(config: Config, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -226,14 +230,23 @@ def report(record: Record) -> list[str]:
         "pixel_distance": "distance between two pictures, in pixels",
         "spectral_excess": "power of ten of high frequencies beyond human pictures'",
     }
-    there = set(record.statistics["metric"])
+    known = set(record.statistics["metric"])
     lines = [
         f"{words}: {record.at(name, 0)['mean']:.3g} -> {record.at(name, last)['mean']:.3g} (g = 0 -> {last})"
         for name, words in named.items()
-        if name in there
+        if name in known
     ]
-    if "frechet" not in there:
+    if "frechet" not in known:
         lines.append("left out, because the encoder takes 32 x 32 pixels and enough of them: what it would see")
+    elif said["data"]["name"] != KNOWN:
+        lines.append(
+            "features are those of a network that has seen faces alone; on other pictures they are a rough guide"
+        )
+    most, there = said["config"]["most"], said["data"]["images"]
+    if 0 < most < there and not said["config"]["n"]:
+        lines.append(
+            f"learned from {most:,} of {there:,} pictures, the limit of profile {said['profile']}: --set most=0"
+        )
     if ignored := said["data"].get("ignored"):
         lines.append(f"ignored in {said['data']['name']}: {', '.join(ignored)}")
     if done := said["data"].get("done"):
@@ -260,7 +273,7 @@ PROFILES = {
     "paper": Config(chains=3, generations=9, n=4000, steps=20_000, threads=2, marks=_EVERY),
 }
 
-OWN = {"quick": {"steps": 400}}
+OWN = {"quick": {"steps": 400, "most": 20_000}}  # a person's own pictures
 # What is set aside lasts to the last generation; no verdict reads it, so one chain has to do on two cores.
 _FRESH = {
     "smoke": {"n": 40, "n_real": 8, "n_synthetic": 32},

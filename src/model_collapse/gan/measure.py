@@ -16,12 +16,13 @@ from ..device import Compute
 from ..distances import frechet_distance, nearest_distances, precision_recall
 from ..features import load_encoder
 
-__all__ = ["MANY", "NEIGHBOURS", "Gallery", "Lens", "excess", "pairwise_distance", "spectrum"]
+__all__ = ["NEIGHBOURS", "Gallery", "Lens", "excess", "pairwise_distance", "spectrum"]
 
-MANY = 2000  # generated pictures that are measured
+MOST = 2000  # human pictures of a kind that generated ones are held against
 NEIGHBOURS = 5
-CLUSTERS, RARE = 50, 10  # of human pictures, and how many of them, the smallest, count as rare
-NEAR = 0.01  # quantile of the human pictures' own nearest distances below which a generated one is too near
+CLUSTERS, RARE = 50, 0.2  # of human pictures, and which share of them, the smallest, counts as rare
+NEAR = 0.01  # quantile of the human pictures' own nearest distances up to which a generated one is too near
+ALIKE = 0.5 / 255  # a distance up to this is that of a picture to its copy
 HIGH = 0.5  # spatial frequencies from here on, as a share of the highest along an axis, are high
 
 
@@ -37,14 +38,17 @@ def pairwise_distance(points: np.ndarray) -> float:
 def spectrum(images: np.ndarray) -> np.ndarray:
     """Mean power of 8-bit images (images, side, side, channels), in grey, by spatial frequency, shape (side // 2,).
 
-    Entry k is the mean over the ring of frequencies whose distance from zero rounds to k + 1 waves a side.
+    Entry k is the mean over the ring of frequencies whose distance from zero rounds to k + 1 waves a side; the last one
+    holds all that lie further out as well, in the corners, where a checkerboard has its power. Nothing is below the
+    power that rounding to 8 bits leaves.
     """
     grey = images.astype(np.float64).mean(axis=-1) / 255
     side = grey.shape[1]
     power = (np.abs(np.fft.fft2(grey - grey.mean(axis=(1, 2), keepdims=True))) ** 2).mean(axis=0)
     waves = np.fft.fftfreq(side, 1 / side)
-    ring = np.rint(np.hypot(waves[:, None], waves)).astype(int)
-    return np.array([power[ring == k].mean() for k in range(1, side // 2 + 1)])
+    ring = np.rint(np.hypot(waves[:, None], waves)).astype(int).clip(max=side // 2)
+    floor = side**2 / (12 * 255**2)
+    return np.array([power[ring == k].mean() for k in range(1, side // 2 + 1)]).clip(floor)
 
 
 def excess(power: np.ndarray, human: np.ndarray) -> float:
@@ -66,21 +70,23 @@ class Lens:
 
     def __init__(self, data: ImageSet, compute: Compute, seed: int = 0):
         self.network = load_encoder(seed)[0].to(compute.device)
-        self.learned = self.network.look(data.images[:MANY])
-        self.held_out = self.network.look(data.held_out[:MANY])
+        self.learned = self.network.look(data.images[:MOST])
+        self.held_out = self.network.look(data.held_out[:MOST])
 
     def measures(self, images: np.ndarray) -> dict[str, float]:
         """Of 8-bit images (images, side, side, channels).
 
         ``frechet``, ``precision``, ``recall`` (k = 5) against human pictures that were held out; ``feature_distance``:
         mean distance between two of them, small where all are alike; ``rare_mass``: share of them that fall into the
-        ten smallest of fifty clusters of human pictures, over the share of those human ones that do; ``rare_alive``:
-        share of these ten clusters that any of them falls into.
+        smallest fifth of the clusters of human pictures (fifty, or as many as four pictures each allow), over the share
+        of those human ones that do; ``rare_alive``: share of these clusters that any of them falls into. Precision and
+        recall compare equally many pictures of both kinds.
         """
         features = self.network.look(images)
-        precision, recall = precision_recall(self.held_out, features, NEIGHBOURS)
+        few = min(len(features), len(self.held_out))
+        precision, recall = precision_recall(self.held_out[:few], features[:few], NEIGHBOURS)
         cells, shares = self._cells
-        rare = np.argsort(shares)[:RARE]
+        rare = np.argsort(shares)[: max(round(RARE * len(shares)), 1)]
         found = np.bincount(cells.predict(features), minlength=len(shares)) / len(features)
         return {
             "frechet": frechet_distance(self.held_out, features),
@@ -94,7 +100,8 @@ class Lens:
     @cached_property
     def among_humans(self) -> dict[str, float]:
         """``frechet_human``, ``precision_human``, ``recall_human``: of human pictures against those held out."""
-        precision, recall = precision_recall(self.held_out, self.learned, NEIGHBOURS)
+        few = min(len(self.learned), len(self.held_out))
+        precision, recall = precision_recall(self.held_out[:few], self.learned[:few], NEIGHBOURS)
         return {
             "frechet_human": frechet_distance(self.held_out, self.learned),
             "precision_human": precision,
@@ -114,34 +121,52 @@ class Gallery:
     Parameters
     ----------
     data : ImageSet
+    learned : numpy.ndarray of uint8
+        Those pictures of it that generation 0 learns from.
     """
 
-    def __init__(self, data: ImageSet):
-        self.side = data.images.shape[1]
-        self.known = np.concatenate([_flat(data.images), _flat(data.images[:, :, ::-1])])
+    def __init__(self, data: ImageSet, learned: np.ndarray):
         self.human = spectrum(data.held_out)
-        some = np.arange(min(MANY, len(data.images)))
-        themselves = np.stack([some, some + len(data.images)], axis=1)
-        self.limit = float(np.quantile(nearest_distances(self.known[some], self.known, themselves), NEAR))
+        self.learned, self.unseen = _both_ways(learned[:MOST]), _both_ways(data.held_out[:MOST])
+        self.all = np.concatenate([_both_ways(data.images), _both_ways(data.held_out)])
+        self.limit = self._limit(len(data.images))
 
-    def distances(self, images: np.ndarray) -> np.ndarray:
-        """Root mean squared difference, in [0, 1], of each picture to the nearest human one or its mirror image."""
-        return nearest_distances(_flat(images), self.known)
+    def _limit(self, count: int) -> float:
+        """The distance up to which a picture is too near, from human ones that are no copies of each other."""
+        some = np.arange(min(MOST, count))
+        themselves = np.stack([some, some + count], axis=1)
+        own = nearest_distances(self.all[some], self.all, themselves)
+        own = own[own > ALIKE]
+        return float(np.quantile(own, NEAR)) if len(own) else ALIKE
 
     def too_near(self, images: np.ndarray) -> np.ndarray:
-        """Which pictures lie nearer to a human one than 99 of 100 human ones lie to any other."""
-        return self.distances(images) < self.limit
+        """Which pictures lie as near to a human one, mirrored or not, as only 1 of 100 human ones lies to another.
+
+        All human pictures count, those held out and set aside too.
+        """
+        return nearest_distances(_flat(images), self.all) <= self.limit
 
     def measures(self, images: np.ndarray) -> dict[str, float]:
-        """``nearest_human``: median of `distances`; ``too_near``: share of pictures that are; ``pixel_distance``: mean
-        root mean squared difference of two of them; ``spectral_excess``: how many powers of ten their power at high
-        frequencies lies above human pictures'."""
+        """Of 8-bit images (images, side, side, channels); distances are root mean squared differences in [0, 1].
+
+        ``nearest_learned``, ``nearest_unseen``: median distance to the nearest picture, or its mirror image, of those
+        that generation 0 learned from, at most 2,000, and of those held out; the first far below the second would be
+        learning by heart. ``too_near``: share of them that are. ``pixel_distance``: mean distance of two of them.
+        ``spectral_excess``: how many powers of ten their power at high frequencies lies above that of human pictures.
+        """
+        points = _flat(images)
         return {
-            "nearest_human": float(np.median(self.distances(images))),
+            "nearest_learned": float(np.median(nearest_distances(points, self.learned))),
+            "nearest_unseen": float(np.median(nearest_distances(points, self.unseen))),
             "too_near": float(self.too_near(images).mean()),
-            "pixel_distance": pairwise_distance(_flat(images)),
+            "pixel_distance": pairwise_distance(points),
             "spectral_excess": excess(spectrum(images), self.human),
         }
+
+
+def _both_ways(images: np.ndarray) -> np.ndarray:
+    """Pictures and their mirror images, as points."""
+    return np.concatenate([_flat(images), _flat(images[:, :, ::-1])])
 
 
 def _flat(images: np.ndarray) -> np.ndarray:

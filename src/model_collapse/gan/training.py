@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from ..checkpoints import Diverged, fill, go_on, keep, put, take
+from ..checkpoints import Diverged, fill, get, go_on, keep, put, take
 from ..device import Compute, seeded
 from .network import Discriminator, Generator, discriminator_loss, generator_loss
 
@@ -20,7 +19,7 @@ __all__ = ["Schedule", "Trio", "draw", "fit", "step"]
 
 EVERY = 250  # steps between two checkpoints; each stretch has randomness of its own
 CHUNK = 500  # images that are drawn at once
-AVERAGE = 0.999  # what the moving average of the generator keeps at each step
+AVERAGE = 0.999  # what the moving average of the generator keeps at each step; less at first
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,15 @@ class Trio(nn.Module):
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
 
     @torch.no_grad()
-    def follow(self) -> None:
-        """Move the average towards the generator; its statistics of batches are the generator's own."""
+    def follow(self, done: int) -> None:
+        """Move the average towards the generator, which has done so many steps before.
+
+        A young average forgets faster, or else it would stay near the random weights that it began with. Its statistics
+        of batches are the generator's own.
+        """
+        kept = min(AVERAGE, (1 + done) / (10 + done))
         for old, new in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-            old.lerp_(new, 1 - AVERAGE)
+            old.lerp_(new, 1 - kept)
         for old, new in zip(self.average.buffers(), self.generator.buffers(), strict=True):
             old.copy_(new)
 
@@ -79,7 +83,7 @@ def fit(
         networks = make()
     networks = networks.to(compute.device, memory_format=torch.channels_last)
     if kept is not None and kept.exists():
-        fill(networks.average, load_file(kept))
+        fill(networks.average, get(kept))
         return networks.average.eval()
     both = [
         torch.optim.Adam(network.parameters(), lr=schedule.rate, betas=schedule.betas)
@@ -92,8 +96,9 @@ def fit(
         end = min(done + EVERY, schedule.steps)
         generator = torch.Generator(compute.device).manual_seed(int(seeds[done // EVERY]))
         total = torch.zeros((), device=compute.device)
-        for _ in range(done, end):
+        for number in range(done, end):
             total += step(networks, both, _batch(pixels, schedule.batch, generator), generator, compute)
+            networks.follow(number)
         if not torch.isfinite(total):
             raise Diverged(f"steps {done + 1} to {end}: the loss is {float(total)}")
         keep(checkpoint, networks, end, *both)
@@ -127,7 +132,6 @@ def step(networks: Trio, both, real: torch.Tensor, generator: torch.Generator, c
     artist.zero_grad(set_to_none=True)
     beaten.backward()
     artist.step()
-    networks.follow()
     return (lost + beaten).detach()
 
 
@@ -148,7 +152,7 @@ def draw(network: Generator, n: int, truncation: float, generator: torch.Generat
     """
     where = next(network.parameters()).device
     parts = []
-    for begin in range(0, n, CHUNK):
+    for begin in range(0, max(n, 1), CHUNK):  # none wanted are an empty part
         z = truncation * torch.randn(min(CHUNK, n - begin), network.latent, generator=generator, device=where)
         parts.append(pictures(network, z, compute))
     return np.concatenate(parts)

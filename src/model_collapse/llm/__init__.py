@@ -15,12 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .. import device
 from ..archive import Record
-from ..checkpoints import Diverged, fill, put, take
+from ..checkpoints import Diverged, fill, get, put, take
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import ConfigError, Family, NetworkConfig, Study
@@ -136,7 +135,7 @@ class LanguageLearner:
         kept = turn.scratch / "first.safetensors" if turn.scratch else None
         self.first = self._new(Turn(0, turn.seed))
         if kept is not None and kept.exists():
-            fill(self.first, load_file(kept))
+            fill(self.first, get(kept))
             self.first.eval()
             return
         self._fit(self.first, source.items, Turn(0, turn.seed, turn.scratch))
@@ -196,7 +195,7 @@ class LanguageLearner:
             return copy.deepcopy(self.first)
         if not hasattr(self, "previous"):
             self.previous = copy.deepcopy(self.first)
-            fill(self.previous, load_file(turn.scratch / f"model-{turn.g - 1:04d}.safetensors"))
+            fill(self.previous, get(turn.scratch / f"model-{turn.g - 1:04d}.safetensors"))
         return copy.deepcopy(self.previous)
 
     def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> None:

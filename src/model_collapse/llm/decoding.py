@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional as F
 from transformers import OPTForCausalLM, PreTrainedModel
 
-from ..checkpoints import put
+from ..checkpoints import get, put
 from ..device import Compute, seeded
 
 __all__ = ["Decoding", "write", "write_blocks"]
@@ -95,7 +94,7 @@ def write_blocks(
     `unfinished` need not be written again.
     """
     seeds = rng.integers(2**63, size=-(-len(prompts) // AT_ONCE))
-    done = [load_file(unfinished)["ids"]] if unfinished is not None and unfinished.exists() else []
+    done = [get(unfinished)["ids"]] if unfinished is not None and unfinished.exists() else []
     for number in range(sum(map(len, done)) // AT_ONCE if done else 0, len(seeds)):
         some = torch.from_numpy(prompts[number * AT_ONCE : (number + 1) * AT_ONCE].astype(np.int64))
         generator = torch.Generator(compute.device).manual_seed(int(seeds[number]))

@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from ..checkpoints import Diverged, fill, go_on, keep, put, take
+from ..checkpoints import Diverged, fill, get, go_on, keep, put, take
 from ..device import Compute, seeded
 
 __all__ = ["Schedule", "fine_tune", "token_losses"]
@@ -105,7 +104,7 @@ class _Best:
     def __init__(self, judge: Callable[[PreTrainedModel], float] | None, checkpoint: Path | None):
         self.judge = judge
         self.path = checkpoint.with_name(f"best-{checkpoint.name}") if judge and checkpoint else None
-        self.arrays = load_file(self.path) if self.path is not None and self.path.exists() else None
+        self.arrays = get(self.path) if self.path is not None and self.path.exists() else None
 
     def look(self, model: PreTrainedModel) -> None:
         if self.judge is None:

@@ -62,6 +62,8 @@ def run_block(
     if len(history) > config.generations:
         return metrics
     source, learner = build(config, regime, chains, seed, data)
+    if regime.n_real:
+        source.require_reserve()
     options = {"measured": set(measured.tolist()), "scratch": state.folder if state else None, "on": on}
     chunk: dict[str, list[np.ndarray]] = {}
     since = time.perf_counter()
@@ -69,7 +71,7 @@ def run_block(
         tick(1)
         for name, values in (generation.metrics or {}).items():
             chunk.setdefault(name, []).append(values)
-        if keep and generation.g in config.kept():
+        if keep and generation.metrics is not None and generation.g in config.kept():
             for name, values in ({"generation": np.array(generation.g)} | keep(learner, generation)).items():
                 chunk.setdefault(KEPT + name, []).append(values)
         seconds = time.perf_counter() - since

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
-from ..checkpoints import Diverged, go_on, keep, put
+from ..checkpoints import Diverged, get, go_on, keep, put
 from ..device import Compute, seeded
 from .items import Images, Part
 from .network import VAE, elbo_terms
@@ -62,7 +61,7 @@ def fit(
     """
     network = _new(make, rng, compute)
     if kept is not None and kept.exists():
-        network.load_state_dict(load_file(kept))
+        network.load_state_dict(get(kept))
         return network.eval()
     optimiser = torch.optim.Adam(network.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
     seeds = rng.integers(2**63, size=(schedule.epochs, 2))
