@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 from dataclasses import replace
 from types import MappingProxyType
@@ -554,8 +555,8 @@ def finder(claim, records):
     return lambda family, study: by_name.get((family, study))
 
 
-def result_of(claim_id, find):
-    return next(r for r in scorecard(find) if r.claim.id == claim_id)
+def result_of(claim_id, *finds):
+    return next(r for r in scorecard(finds) if r.claim.id == claim_id)
 
 
 def test_every_row_of_the_table_is_there_once():
@@ -575,7 +576,7 @@ def test_press_rows_have_a_source_check_and_others_do_not():
 
 
 def test_without_records_nothing_is_tested():
-    verdicts = {r.claim.id: r.finding.verdict for r in scorecard(lambda family, study: None)}
+    verdicts = {r.claim.id: r.finding.verdict for r in scorecard([lambda family, study: None])}
     assert verdicts.pop("L0") == NOT_TESTABLE
     assert verdicts.pop("P-d") == SOURCE_ONLY
     assert set(verdicts.values()) == {NOT_YET}
@@ -602,7 +603,7 @@ def test_no_rule_judges_fewer_than_three_chains(claim):
     for alias, record in CASES[claim.id][claim.gives[0]].items():
         metrics = record.metrics[record.metrics["chain"] < 2]
         records[alias] = Record(record.manifest, metrics, record.statistics.assign(count=2))
-    assert claims.evaluate(claim, finder(claim, records)).finding.verdict == NO_VERDICT
+    assert claims.evaluate(claim, [finder(claim, records)]).finding.verdict == NO_VERDICT
 
 
 def test_value_that_is_not_a_number_gives_no_verdict():
@@ -623,7 +624,7 @@ def test_damaged_record_costs_its_claims_their_verdict_and_nothing_else(tmp_path
     for study in ("beam5-replace", "sample-replace"):
         record = CASES["L6"][R]["beam" if study == "beam5-replace" else "sample"]
         archived(tmp_path / "llm", study, "laptop", record)
-    assert result_of("L6", claims.find_records(tmp_path)).finding.verdict == R
+    assert result_of("L6", *claims.find_records(tmp_path)).finding.verdict == R
     with open(tmp_path / "llm" / "laptop-sample-replace" / "summary.parquet", "ab") as stream:
         stream.write(b"!")
     results = {r.claim.id: r for r in scorecard(claims.find_records(tmp_path))}
@@ -635,10 +636,10 @@ def test_damaged_record_costs_its_claims_their_verdict_and_nothing_else(tmp_path
 def test_a_record_that_is_not_what_its_name_says_gives_no_verdict(tmp_path):
     archived(tmp_path / "llm", "beam5-replace", "paper", text(replace=58.0)["replace"])
     (tmp_path / "llm" / "paper-beam5-replace").rename(tmp_path / "llm" / "paper-sample-replace")
-    finding = result_of("L6", claims.find_records(tmp_path)).finding
+    finding = result_of("L6", *claims.find_records(tmp_path)).finding
     assert finding.verdict in (NO_VERDICT, NOT_YET)
     with pytest.raises(ArchiveError, match="is of another study or profile than its name says"):
-        claims.find_records(tmp_path)("llm", "sample-replace")
+        claims.find_records(tmp_path)[0]("llm", "sample-replace")
 
 
 def test_m5_asks_the_whole_interval_of_the_growth():
@@ -655,10 +656,23 @@ def test_paper_records_are_preferred_and_read_once(tmp_path, monkeypatch):
     module = importlib.import_module("model_collapse.claims.scorecard")
     load = module.load_record
     monkeypatch.setattr(module, "load_record", lambda folder: loaded.append(folder.name) or load(folder))
-    find = claims.find_records(tmp_path)
-    assert result_of("L1", find).finding.verdict == R
-    assert loaded == ["paper-beam5-replace"]
-    assert find("llm", "nowhere") is None
+    finds = claims.find_records(tmp_path)
+    assert result_of("L1", *finds).finding.verdict == R
+    assert sorted(loaded) == ["laptop-beam5-replace", "paper-beam5-replace"]  # each once, the other for other claims
+    assert finds[0]("llm", "nowhere") is None
+
+
+def test_records_of_different_profiles_are_never_compared(tmp_path):
+    """A run at the scale of the paper without its partner leaves the claim to the pair at the smaller scale."""
+    pair = {"beam5-replace": "beam", "sample-replace": "sample"}
+    for study, alias in pair.items():
+        archived(tmp_path / "llm", study, "laptop", CASES["L6"][R][alias])
+    archived(tmp_path / "llm", "beam5-replace", "paper", text(replace=58.0)["replace"])
+    finds = claims.find_records(tmp_path)
+    assert result_of("L6", *finds).profile == "laptop" and result_of("L1", *finds).profile == "paper"
+    shutil.rmtree(tmp_path / "llm" / "laptop-beam5-replace")
+    result = result_of("L6", *finds[:1], *claims.find_records(tmp_path)[1:])
+    assert result.finding.verdict == NOT_YET and "llm/" in result.finding.reason
 
 
 def test_parent_shows_the_worst_and_the_spread():
@@ -681,7 +695,7 @@ def test_parent_of_undecided_children_is_undecided():
 
 
 def test_rows_and_counts():
-    results = scorecard(finder(BY_ID["L1"], CASES["L1"][R]))
+    results = scorecard([finder(BY_ID["L1"], CASES["L1"][R])])
     rows = {row["id"]: row for row in claims.as_rows(results)}
     assert list(rows["L1"]) == [
         "id", "family", "group", "statement", "source", "paper", "measured", "value", "interval", "chains", "profile",

@@ -8,7 +8,7 @@ from model_collapse.claims import CLAIMS
 
 
 def rows() -> dict[str, dict]:
-    nothing = claims.scorecard(lambda family, study: None)
+    nothing = claims.scorecard([lambda family, study: None])
     return {row["id"]: row for row in claims.as_rows(nothing)}
 
 

@@ -57,13 +57,14 @@ def plan(root: Path, profile: str | None = None, table: Sequence[Claim] = CLAIMS
     """What the archive under `root` lacks, most verdicts per hour first, then what has no estimate.
 
     Without `profile`, each family at the profile that its archive is made at; a record at the scale of the papers
-    serves as well.
+    serves as well where all others are there that it is compared with.
     """
     wanted = {(name, study) for name in FAMILIES for study in family(name).studies}
     wanted |= {need for claim in table for need in claim.needs.values()}
     scales = {name: profile or family(name).archive for name in FAMILIES}
-    states = {need: _lack(root, *need, scales.get(need[0], ""), profile is None) for need in wanted}
-    lacking = {need: state for need, state in states.items() if state}
+    states = {need: _state(root, *need, scales.get(need[0], "")) for need in wanted}
+    served = _served(root, {need for need, state in states.items() if state}, table) if profile is None else set()
+    lacking = {need: state for need, state in states.items() if state and need not in served}
     gains = dict.fromkeys(lacking, 0.0)
     for claim in table:
         waits = {need for need in claim.needs.values() if need in lacking}
@@ -117,10 +118,12 @@ def _card_at_hand(chosen: Family, config: BaseConfig) -> dict:
         return {"name": None}
 
 
-def _lack(root: Path, name: str, study: str, profile: str, better_will_do: bool) -> str:
-    """What is wrong with a record at that profile; nothing where there is one at the scale of the papers."""
-    state = _state(root, name, study, profile)
-    return "" if better_will_do and state and _state(root, name, study, FULL) == "" else state
+def _served(root: Path, lacking: set[tuple[str, str]], table: Sequence[Claim]) -> set[tuple[str, str]]:
+    """Those of the missing records that nobody misses, because there are better ones at the scale of the papers."""
+    full = {need for need in lacking if not _state(root, *need, FULL)}
+    partners = {need: {other for claim in table for other in claim.needs.values() if need in claim.needs.values()}
+                for need in full}  # fmt: skip
+    return {need for need, others in partners.items() if all(not _state(root, *other, FULL) for other in others)}
 
 
 def _state(root: Path, name: str, study: str, profile: str) -> str:

@@ -46,8 +46,8 @@ def say(name: str, value: object, pattern: str = "{}") -> None:
 
 def judge(results: str | Path | None = None) -> dict[str, dict]:
     """Every claim's row, computed now from the records; glues ``verdict_<id>`` and ``measured_<id>`` for each."""
-    find = claims.find_records(Path(results or results_root()))
-    rows = {row["id"]: row for row in claims.as_rows(claims.scorecard(find))}
+    finds = claims.find_records(Path(results or results_root()))
+    rows = {row["id"]: row for row in claims.as_rows(claims.scorecard(finds))}
     for name, row in rows.items():
         glue(f"verdict_{name}", row["verdict"], display=False)
         glue(f"measured_{name}", row["measured"] or "nothing yet", display=False)

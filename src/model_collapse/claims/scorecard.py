@@ -50,13 +50,14 @@ class Result:
     rule_changed: bool = False
 
 
-def scorecard(find: Find, claims: Sequence[Claim] = CLAIMS) -> list[Result]:
+def scorecard(finds: Sequence[Find], claims: Sequence[Claim] = CLAIMS) -> list[Result]:
     """Evaluate every claim, in the order of the table.
 
     Parameters
     ----------
-    find : callable (family, study) -> Record or None
-        Decides where records lie and which profile is preferred; may raise `ArchiveError` for a damaged one.
+    finds : sequence of callable (family, study) -> Record or None
+        Where records lie, the most wanted place first; each may raise `ArchiveError` for a damaged one. See
+        `find_records`.
     claims : sequence of Claim
 
     Returns
@@ -64,20 +65,19 @@ def scorecard(find: Find, claims: Sequence[Claim] = CLAIMS) -> list[Result]:
     list of Result
         A damaged, missing or insufficient record costs the claims that need it their verdict, and nothing else.
     """
-    own = {claim.id: evaluate(claim, find) for claim in claims if not claim.children}
+    own = {claim.id: evaluate(claim, finds) for claim in claims if not claim.children}
     return [own.get(claim.id) or _sum_up(claim, [own[child] for child in claim.children]) for claim in claims]
 
 
-def evaluate(claim: Claim, find: Find) -> Result:
-    """One claim that has no children."""
+def evaluate(claim: Claim, finds: Sequence[Find]) -> Result:
+    """One claim that has no children, by the first shelf that has all of the records it needs."""
     if claim.rule is None:
         return Result(claim, _without_numbers(SOURCE_ONLY, "No experiment bears on it; the source was looked up."))
     records: dict[str, Record] = {}
     try:
-        found = {alias: find(*need) for alias, need in claim.needs.items()}
-        if None in found.values():
-            return Result(claim, _missing(claim, found))
-        records = found
+        records = _together(claim, finds)
+        if None in records.values():
+            return Result(claim, _missing(claim, records))
         finding = claim.rule(records)
     except (NoVerdict, ArchiveError) as error:
         finding = _without_numbers(NO_VERDICT, f"{error}.")
@@ -87,6 +87,18 @@ def evaluate(claim: Claim, find: Find) -> Result:
     change = _rule_change(claim, records)
     reason = " ".join(filter(None, [finding.reason, SHARED.get(claim.family) if finding.interval else "", change]))
     return Result(claim, _with_reason(finding, reason), " + ".join(profiles), bool(change))
+
+
+def _together(claim: Claim, finds: Sequence[Find]) -> dict[str, Record | None]:
+    """What a claim needs from the first place that has all of it, or else from the one that lacks least."""
+    best: dict[str, Record | None] = dict.fromkeys(claim.needs)
+    for find in finds:
+        found = {alias: find(*need) for alias, need in claim.needs.items()}
+        if None not in found.values():
+            return found
+        if list(found.values()).count(None) < list(best.values()).count(None):
+            best = found
+    return best
 
 
 def _rule_change(claim: Claim, records: dict[str, Record]) -> str:
@@ -167,21 +179,24 @@ def _row(result: Result) -> dict:
     }
 
 
-def find_records(root: Path, profiles: Sequence[str] = ("paper", "laptop")) -> Find:
-    """A `find` that reads ``<root>/<family>/<profile>-<study>/``, each once; the first profile that is there wins.
+def find_records(root: Path, profiles: Sequence[str] = ("paper", "laptop")) -> list[Find]:
+    """A shelf for each profile, the most wanted first; each reads ``<root>/<family>/<profile>-<study>/``, once.
 
-    A damaged record raises `ArchiveError` and is not replaced in silence by that of a lesser profile.
+    Records of different profiles are of different scales, so no claim compares one with another. A damaged record
+    raises `ArchiveError` and is not replaced in silence by that of a lesser profile.
     """
+    return [_shelf(Path(root), profile) for profile in profiles]
 
+
+def _shelf(root: Path, profile: str) -> Find:
     @functools.cache
     def find(family: str, study: str) -> Record | None:
-        for profile in profiles:
-            folder = Path(root) / family / f"{profile}-{study}"
-            if folder.is_dir():
-                record = load_record(folder)
-                if (record.manifest.get("profile"), record.manifest.get("study")) != (profile, study):
-                    raise ArchiveError(f"record {folder} is of another study or profile than its name says")
-                return record
-        return None
+        folder = root / family / f"{profile}-{study}"
+        if not folder.is_dir():
+            return None
+        record = load_record(folder)
+        if (record.manifest.get("profile"), record.manifest.get("study")) != (profile, study):
+            raise ArchiveError(f"record {folder} is of another study or profile than its name says")
+        return record
 
     return find
