@@ -15,7 +15,7 @@ from transformers import OPTConfig, OPTForCausalLM
 
 from model_collapse import datasets, device, llm
 from model_collapse.archive import ArchiveError, History
-from model_collapse.checkpoints import Diverged
+from model_collapse.checkpoints import Diverged, take
 from model_collapse.datasets import DataError
 from model_collapse.llm import base as llm_base
 from model_collapse.llm import decoding
@@ -23,7 +23,7 @@ from model_collapse.llm.base import SHAPES, load_base, pretrain
 from model_collapse.llm.decoding import Decoding, write
 from model_collapse.llm.finetune import Schedule, fine_tune, token_losses
 from model_collapse.llm.items import Blocks
-from model_collapse.llm.measure import block_losses, perplexities
+from model_collapse.llm.measure import Yardstick, block_losses, perplexities
 from model_collapse.llm.ngram import Trigrams
 from model_collapse.llm.tokens import SPECIAL, cut, encode, opt_tokenizer, train_tokenizer
 from model_collapse.recursion import Turn
@@ -158,6 +158,21 @@ def test_bits_per_byte_of_a_model_that_knows_nothing(tokenizer):
     assert perplexities(losses, ids, tokenizer)["bits_per_byte"] == pytest.approx(23 * math.log2(WORDS) / size)
 
 
+def test_an_unknown_word_counts_as_its_text_and_an_end_as_nothing(tokenizer):
+    ids = encode(" a <unk> a\n b\n", tokenizer)[None]
+    assert ids[0].tolist().count(2) == 2 and ids[0].tolist().count(3) == 1
+    found = perplexities(np.full(1, math.log(2)), ids, tokenizer)["bits_per_byte"]
+    assert found == pytest.approx((ids.shape[1] - 1) / len(" a <unk> a\n b\n"))
+
+
+def test_words_at_the_border_of_a_block_do_not_count(tokenizer):
+    ids = cut(encode(" the cat and the dog" * 40, tokenizer), 16)
+    yardstick = Yardstick(ids, ids, ids, tokenizer, CPU)
+    assert set(yardstick._words) == {"the", "cat", "and", "dog"}
+    assert yardstick._lost(ids) == {"lost_5plus": 0.0}
+    assert yardstick._lost(cut(encode(" the the the" * 40, tokenizer), 16)) == {"lost_5plus": 0.75}
+
+
 @pytest.mark.parametrize("penalty", [1.0, 2.0, 3.0])
 @pytest.mark.parametrize("likely_end", [False, True])
 def test_beam_search_writes_what_the_library_writes(penalty, likely_end):
@@ -255,6 +270,35 @@ def test_learning_learns_and_the_rate_is_annealed():
     assert losses[-1] < 0.5 * losses[0]
     rates = [Schedule(5, rate=2e-5).rate_at(epoch) for epoch in range(6)]
     assert rates[0] == 2e-5 and rates[5] == pytest.approx(1e-6) and rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("stopped", [None, 0, 1])
+def test_the_weights_of_the_best_epoch_write(stopped, tmp_path):
+    """A judge that likes the second epoch best gets its weights, whether the fit was stopped on the way or not."""
+    seen: dict[str, torch.Tensor] = {}
+
+    def trained(model, **options):
+        return fine_tune(model, some_ids(24, 12), 24, Schedule(3, 8, 1e-2), np.random.default_rng(3), CPU, **options)
+
+    def note(epoch: int, loss: float) -> None:
+        if epoch == 1:
+            seen.update({name: x.clone() for name, x in take(watched).items()})
+
+    def stop(epoch: int, loss: float) -> None:
+        if epoch == stopped:
+            raise Stop
+
+    watched = opt()
+    trained(watched, on=note)
+    verdicts = iter([2.0, 1.0, 3.0])
+    options = {"judge": lambda model: next(verdicts), "checkpoint": tmp_path / "fit"}
+    if stopped is not None:
+        with pytest.raises(Stop):
+            trained(opt(), on=stop, **options)
+    best = take(trained(opt(), **options))
+    assert seen.keys() == best.keys() and all(torch.equal(x, best[name]) for name, x in seen.items())
+    assert not all(torch.equal(x, seen[name]) for name, x in take(watched).items())  # the last epoch has others
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_larger_pool_gets_no_more_steps():
@@ -393,6 +437,28 @@ def test_every_study_runs_and_resumes(study, tmp_path, monkeypatch):
         llm.run(study, "smoke", save=tmp_path, checkpoint=0, **scale)
     assert list(tmp_path.glob("cache/runs/llm/*/*/written-0001.safetensors"))
     assert llm.run(study, "smoke", save=tmp_path, **scale).metrics.equals(whole.metrics)
+
+
+def test_a_lineage_of_weights_goes_on_from_whichever_generation_was_saved(tmp_path, monkeypatch):
+    """Generations that are done between two savings are done again, from the weights of the last one saved."""
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "some.txt").write_text(datasets.language_reference().text[:80_000])
+    scale = {"chains": 1, "n": 40, "epochs": 1, "generations": 4, "progress": False, "data": tmp_path / "some.txt"}
+    whole = llm.run("beam5-previous-replace", "smoke", **scale)
+
+    def stop(at: str, number: int):
+        def on(phase: str, g: int) -> None:
+            if (phase, g) == (at, number):
+                raise Stop
+
+        return on
+
+    with pytest.raises(Stop):
+        llm.run("beam5-previous-replace", "smoke", save=tmp_path, checkpoint=0, on=stop("fit", 2), **scale)
+    with pytest.raises(Stop):
+        llm.run("beam5-previous-replace", "smoke", save=tmp_path, checkpoint=1e9, on=stop("sample", 4), **scale)
+    again = llm.run("beam5-previous-replace", "smoke", save=tmp_path, **scale)
+    assert again.metrics.equals(whole.metrics)
 
 
 def learner(regime: str, **changes):

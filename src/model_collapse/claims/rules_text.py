@@ -8,7 +8,7 @@ Records, by study, and the metrics read from them (family llm):
 ``beam5-replace``
     five beams, original prompts, 5 epochs, no penalty. ``perplexity``; ``sequence_perplexity_q50``,
     ``sequence_perplexity_q99``: quantiles over the sequences of pool g under model 0; ``distinct_2``; ``lost_1``,
-    ``lost_5plus`` (as in the theory, by words).
+    ``lost_5plus`` (as in the theory, by words, of pool g).
 ``beam5-keep10-epochs10``, ``beam5-keep10``
     10 % of the blocks stay human, with the source's 10 epochs, and with the steps of ``beam5-replace``; ``perplexity``.
 ``beam5-penalty2``, ``sample-replace``, ``beam5-chained-replace``, ``beam5-accumulate``

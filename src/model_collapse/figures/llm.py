@@ -72,7 +72,7 @@ def sequences(records: Mapping[str, Record], generations: Sequence[int] = (0, 1,
 def _shares(quantiles: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Share of a distribution in each bin, from quantiles at equal steps of probability."""
     below = np.interp(np.log(edges), np.log(quantiles), np.linspace(0, 1, len(quantiles)), left=0, right=1)
-    return np.diff(below)
+    return np.diff(np.append(below[:-1], 1.0))  # what lies beyond the axis stands in its last bin
 
 
 def rises(records: Mapping[str, Record]) -> Figure:
@@ -150,7 +150,7 @@ def diversity(records: Sequence[Record]) -> Figure:
 
 
 def survival(records: Sequence[Record]) -> Figure:
-    """Words of the human text that a generation never writes, by their count there, and pure resampling as the null."""
+    """Words of the human text that a pool lacks, by their count there, and pure resampling as the null."""
     figure, axes = panels(len(records), height=3.5, sharey=True)
     for ax, record in zip(axes, records, strict=True):
         for metric, copies, colour, label in (
@@ -158,11 +158,11 @@ def survival(records: Sequence[Record]) -> Figure:
             ("lost_5plus", 5, "#0072b2", "five times or more"),
         ):
             _curve(ax, record, metric, colour, label)
-            drawn = [float(lost_by(copies, g + 1)) for g in record.generations]  # sample g has been drawn g + 1 times
+            drawn = [float(lost_by(copies, g)) for g in record.generations]
             closed_form(ax, record.generations, drawn, "resampling: 1 and 5 copies" if copies == 1 else None)
         ax.set(xlabel="generation", title=DECODING_NAMES[record.manifest["variant"]], ylim=(0, 1))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes[0].set_ylabel("words never written")
+    axes[0].set_ylabel("words that are gone")
     axes[0].legend(loc="lower right")
     labelled_panels(axes)
     return figure

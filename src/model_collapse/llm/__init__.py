@@ -1,9 +1,9 @@
 """A language model trained on its predecessor's text (Shumailov et al., Nature 2024, figure 1).
 
-Every block of the human text is a prompt, and what the model writes after it takes the place of the next block. The
-next model is fine-tuned on those blocks, from the same base, and the loop goes on. What the source leaves open is a
-variant (how text is decoded) or a setting (where prompts come from, where a generation starts, which weights write, how
-many epochs); see the chapter.
+Every block of the human text is a prompt, and what the model writes after it stands in its place. The next model is
+fine-tuned on those blocks, from the same base, and the loop goes on. What the source leaves open is a variant (how text
+is decoded) or a setting (where prompts come from, where a generation starts, which weights write, how many epochs); see
+the chapter.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ DECODINGS = {
     "cool": {"beams": 0, "temperature": 0.7},
     "nucleus": {"beams": 0, "nucleus": 0.95},
 }
+LEAST_BLOCKS = 16  # to learn from
 QUANTILES = np.linspace(0, 1, 201)  # of the likelihoods that a record keeps of each pool
 
 
@@ -149,9 +150,8 @@ class LanguageLearner:
             return self.first
         model = self._new(turn)
         self._fit(model, pool.items, turn)
-        if self.config.start == "previous" and turn.scratch:  # the one before stays until this turn is saved
+        if self.config.start == "previous" and turn.scratch:  # all stay: a run may go on from any that was saved
             put(turn.scratch / f"model-{turn.g:04d}.safetensors", take(model))
-            (turn.scratch / f"model-{turn.g - 2:04d}.safetensors").unlink(missing_ok=True)
         self.previous = model
         return model
 
@@ -169,7 +169,7 @@ class LanguageLearner:
         ``sequence_perplexity_<q01, q50, q99>``: quantiles over the blocks of pool g of their perplexity under model 0;
         ``zero_shot_perplexity``: of the base, before any fine-tuning. For the rest see `Yardstick`.
         """
-        found = self.yardstick.measures(model, synthetic.ids, turn.measure)
+        found = self.yardstick.measures(model, synthetic.ids, self.pool.ids, turn.measure)
         self.likelihood = np.exp(block_losses(self.first, self.pool.ids, self.compute))
         named = {"q01": 0.01, "q50": 0.5, "q99": 0.99}
         found |= {f"sequence_perplexity_{q}": np.quantile(self.likelihood, at) for q, at in named.items()}
@@ -240,6 +240,7 @@ def build(
     base, tokenizer = _base(config, data, compute)
     train, valid, test = (cut(encode(text, tokenizer)) for text in (data.train, data.valid, data.test))
     n = config.pool_size(len(train), f"blocks of {data.name}")
+    config.require(n >= LEAST_BLOCKS, f"{data.name} gives {n} blocks of {BLOCK} tokens; {LEAST_BLOCKS} are needed")
     config.require_aside(len(train) - n, "blocks", "lower n, or take fewer")
     rest = train[n:]
 

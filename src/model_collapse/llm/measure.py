@@ -8,6 +8,7 @@ numbers are far above those of long contexts.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import cached_property
 
@@ -25,7 +26,7 @@ __all__ = ["DIVERSITY_TOKENS", "Yardstick", "block_losses", "perplexities"]
 BATCH = 128
 DIVERSITY_TOKENS = 100_000  # of a sample, on which diversity is measured, so that sizes never differ
 BANDS = {"unseen": 0, "once": 1, "rare": 2, "some": 3, "often": 4, "common": 5}  # of `diversity.EDGES`
-EMBEDDED = 2000  # blocks that the distance of meanings is measured on
+INSIDE = re.compile(r"\s(.*)\s", re.DOTALL)  # a text without what stands before its first and after its last space
 
 
 @torch.no_grad()
@@ -43,10 +44,12 @@ def perplexities(losses: np.ndarray, ids: np.ndarray, tokenizer: PreTrainedToken
 
     ``perplexity``: exponential of the mean loss; ``perplexity_of_blocks``: mean of the blocks' own perplexities;
     ``cross_entropy``: the mean loss in nats a token; ``bits_per_byte``: the loss of the predicted tokens over the bytes
-    that they stand for, which compares models with different tokenizers.
+    that they stand for (``<unk>`` counts as the text that it is in WikiText, the end token as none), which compares
+    models with different tokenizers.
     """
     predicted, mean = ids[:, 1:], float(losses.mean())
-    size = sum(len(part.encode()) for part in tokenizer.batch_decode(predicted, skip_special_tokens=True))
+    parts = tokenizer.batch_decode(predicted, skip_special_tokens=False)
+    size = sum(len(part.replace(tokenizer.eos_token, "").encode()) for part in parts)
     return {
         "perplexity": math.exp(mean),
         "perplexity_of_blocks": float(np.exp(losses).mean()),
@@ -71,47 +74,62 @@ class Yardstick:
         """Mean loss on human validation text, in nats a token."""
         return float(block_losses(model, self.valid, self.compute).mean())
 
-    def measures(self, model: PreTrainedModel, ids: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
-        """Perplexity of human test text under the model, and diversity of blocks that it wrote, (blocks, length).
+    def measures(
+        self, model: PreTrainedModel, ids: np.ndarray, pool: np.ndarray, rng: np.random.Generator
+    ) -> dict[str, float]:
+        """Perplexity of human test text under the model, diversity of what it wrote, survival in what it learned from.
 
-        Beside `perplexities`, on the first 100,000 tokens: ``type_token_ratio``, ``distinct_1`` to ``distinct_3``,
-        ``repeated_2`` to ``repeated_4`` (within blocks), ``self_bleu``, ``vocabulary``, ``syntactic_diversity`` and
-        ``semantic_diversity`` (0 where hardly a word is left to compare). On all of them ``mass_<band>``: share of
-        tokens whose count in the human text is 0 (unseen), 1, 2 to 4, 5 to 9, 10 to 99, 100 and more; ``lost_1``,
-        ``lost_5plus``: shares of the *words* that occur once, and five times or more, in the human text and nowhere in
-        what was written.
+        Parameters
+        ----------
+        ids, pool : numpy.ndarray of int, shape (blocks, length)
+            What it wrote, and what it learned from.
+
+        Returns
+        -------
+        dict
+            Beside `perplexities`, on the first 100,000 tokens that it wrote: ``type_token_ratio`` (which is
+            distinct-1), ``distinct_2``, ``distinct_3``, ``repeated_2`` to ``repeated_4`` (within blocks),
+            ``self_bleu``, ``vocabulary``, ``syntactic_diversity`` and ``semantic_diversity`` (0 where hardly a word is
+            left to compare). On all of them ``mass_<band>``: share of tokens whose count in the human text is 0
+            (unseen), 1, 2 to 4, 5 to 9, 10 to 99, 100 and more. In the pool, so that g counts the rounds of synthetic
+            text as in the theory: ``survival_<band>``, share of the human text's tokens of that count that are still
+            there, and ``lost_1``, ``lost_5plus``, shares of the *words* that occur once, and five times or more, in the
+            human text and nowhere in the pool; only words that lie whole within a block count.
         """
         found = perplexities(block_losses(model, self.test, self.compute), self.test, self.tokenizer)
         some = ids[: DIVERSITY_TOKENS // ids.shape[1]]
         texts = self.tokenizer.batch_decode(some, skip_special_tokens=True)
         found |= {"type_token_ratio": diversity.type_token_ratio(some), "vocabulary": diversity.vocabulary(some)}
-        found |= {f"distinct_{n}": diversity.distinct(some, n) for n in (1, 2, 3)}
+        found |= {f"distinct_{n}": diversity.distinct(some, n) for n in (2, 3)}
         found |= {f"repeated_{n}": diversity.repeated_share(some, n) for n in (2, 3, 4)}
         found |= {"self_bleu": diversity.self_bleu(some, rng=rng)}
         found |= {"syntactic_diversity": _or_none_left(diversity.syntactic_diversity, texts)}
-        found |= {"semantic_diversity": _or_none_left(diversity.semantic_diversity, texts[:EMBEDDED], self._embed)}
-        mass = diversity.tail_mass(ids, self._counts)
+        found |= {"semantic_diversity": _or_none_left(diversity.semantic_diversity, texts, self._embed)}
+        counts = np.bincount(self.train.ravel(), minlength=model.get_input_embeddings().num_embeddings)
+        mass, alive = diversity.tail_mass(ids, counts), diversity.survival(pool, counts)
         found |= {f"mass_{name}": mass[band] for name, band in BANDS.items()}
-        return found | self._lost(ids)
+        found |= {f"survival_{name}": alive[band - 1] for name, band in BANDS.items() if band and alive[band - 1] >= 0}
+        return found | self._lost(pool)
 
-    def _lost(self, ids: np.ndarray) -> dict[str, float]:
-        """Shares of the human text's words that were not written, by how often they occur there."""
-        text = " ".join(self.tokenizer.batch_decode(ids, skip_special_tokens=True))
-        written = word_counts(text).keys()
+    def _lost(self, pool: np.ndarray) -> dict[str, float]:
+        """Shares of the human text's words that are not in the pool, by how often they occur there."""
+        there = self._words_of(pool).keys()
         once = [word for word, count in self._words.items() if count == 1]
         often = [word for word, count in self._words.items() if count >= 5]
         return {
-            name: float(np.mean([word not in written for word in words]))
+            name: float(np.mean([word not in there for word in words]))
             for name, words in (("lost_1", once), ("lost_5plus", often))
+            if words
         }
 
     @cached_property
     def _words(self) -> dict[str, int]:
-        return word_counts(" ".join(self.tokenizer.batch_decode(self.train, skip_special_tokens=True)))
+        return self._words_of(self.train)
 
-    @cached_property
-    def _counts(self) -> np.ndarray:
-        return np.bincount(self.train.ravel(), minlength=len(self.tokenizer))
+    def _words_of(self, ids: np.ndarray) -> dict[str, int]:
+        """How often each word lies whole within a block: what stands at a border may be part of a longer one."""
+        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return word_counts("\n".join(found[1] for text in texts if (found := INSIDE.search(text))))
 
     @cached_property
     def _embed(self):
