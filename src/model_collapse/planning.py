@@ -119,11 +119,16 @@ def _card_at_hand(chosen: Family, config: BaseConfig) -> dict:
 
 
 def _served(root: Path, lacking: set[tuple[str, str]], table: Sequence[Claim]) -> set[tuple[str, str]]:
-    """Those of the missing records that nobody misses, because there are better ones at the scale of the papers."""
+    """Those of the missing records that nobody misses, because there are better ones at the scale of the papers.
+
+    A claim compares records of one scale only, so there must be better ones of all that it needs.
+    """
     full = {need for need in lacking if not _state(root, *need, FULL)}
-    partners = {need: {other for claim in table for other in claim.needs.values() if need in claim.needs.values()}
-                for need in full}  # fmt: skip
-    return {need for need, others in partners.items() if all(not _state(root, *other, FULL) for other in others)}
+    for claim in table:
+        needs = set(claim.needs.values())
+        if needs & full and any(_state(root, *need, FULL) for need in needs):
+            full -= needs
+    return full
 
 
 def _state(root: Path, name: str, study: str, profile: str) -> str:

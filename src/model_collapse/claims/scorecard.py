@@ -70,7 +70,7 @@ def scorecard(finds: Sequence[Find], claims: Sequence[Claim] = CLAIMS) -> list[R
 
 
 def evaluate(claim: Claim, finds: Sequence[Find]) -> Result:
-    """One claim that has no children, by the first shelf that has all of the records it needs."""
+    """One claim that has no children, by the first place that has all of the records it needs."""
     if claim.rule is None:
         return Result(claim, _without_numbers(SOURCE_ONLY, "No experiment bears on it; the source was looked up."))
     records: dict[str, Record] = {}
@@ -180,15 +180,15 @@ def _row(result: Result) -> dict:
 
 
 def find_records(root: Path, profiles: Sequence[str] = ("paper", "laptop")) -> list[Find]:
-    """A shelf for each profile, the most wanted first; each reads ``<root>/<family>/<profile>-<study>/``, once.
+    """A `find` for each profile, the most wanted first; each reads ``<root>/<family>/<profile>-<study>/``, once.
 
     Records of different profiles are of different scales, so no claim compares one with another. A damaged record
     raises `ArchiveError` and is not replaced in silence by that of a lesser profile.
     """
-    return [_shelf(Path(root), profile) for profile in profiles]
+    return [_find_at(Path(root), profile) for profile in profiles]
 
 
-def _shelf(root: Path, profile: str) -> Find:
+def _find_at(root: Path, profile: str) -> Find:
     @functools.cache
     def find(family: str, study: str) -> Record | None:
         folder = root / family / f"{profile}-{study}"

@@ -6,9 +6,9 @@ how long, with which seed, how well it does on held-out images, and the SHA-256 
     python -m model_collapse.features mnist --seed 0
 """
 
+from .archived import features_root, load_classifier, load_encoder
 from .classifier import Classifier, accuracy, train_classifier
 from .encoder import Encoder, retrieval, train_encoder
-from .shelf import features_root, load_classifier, load_encoder
 
 __all__ = [
     "Classifier",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .shelf import NAMES, features_root, make
+from .archived import NAMES, features_root, make
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m model_collapse.features", description=__doc__)

@@ -26,7 +26,7 @@ from ..runs import ConfigError, Family, NetworkConfig, Study
 from .items import Pictures
 from .measure import NEIGHBOURS, Gallery, Lens, excess, spectrum
 from .network import Generator
-from .training import Schedule, Trio, draw, fit, pictures
+from .training import Schedule, Trio, draw, fit, render
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "PictureLearner", "run"]
 
@@ -203,7 +203,7 @@ def keep(learner: PictureLearner, generation: Generation) -> dict[str, np.ndarra
     network = generation.model
     z = torch.randn(SHOWN, network.latent, generator=torch.Generator().manual_seed(0))
     where = next(network.parameters()).device
-    images = pictures(network, learner.config.truncation * z.to(where), learner.compute)
+    images = render(network, learner.config.truncation * z.to(where), learner.compute)
     near = learner.gallery.too_near(images)
     images[near] = 0
     average = learner.seen.mean(axis=0).round().astype(np.uint8)

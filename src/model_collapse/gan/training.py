@@ -15,7 +15,7 @@ from ..checkpoints import Diverged, fill, get, go_on, keep, put, take
 from ..device import Compute, seeded
 from .network import Discriminator, Generator, discriminator_loss, generator_loss
 
-__all__ = ["Schedule", "Trio", "draw", "fit", "step"]
+__all__ = ["Schedule", "Trio", "draw", "fit", "render", "step"]
 
 EVERY = 250  # steps between two checkpoints; each stretch has randomness of its own
 CHUNK = 500  # images that are drawn at once
@@ -154,12 +154,12 @@ def draw(network: Generator, n: int, truncation: float, generator: torch.Generat
     parts = []
     for begin in range(0, max(n, 1), CHUNK):  # none wanted are an empty part
         z = truncation * torch.randn(min(CHUNK, n - begin), network.latent, generator=generator, device=where)
-        parts.append(pictures(network, z, compute))
+        parts.append(render(network, z, compute))
     return np.concatenate(parts)
 
 
 @torch.no_grad()
-def pictures(network: Generator, z: torch.Tensor, compute: Compute) -> np.ndarray:
+def render(network: Generator, z: torch.Tensor, compute: Compute) -> np.ndarray:
     """What a generator makes of latents (n, latent): 8 bit, (n, side, side, channels)."""
     with compute.autocast():
         x = network(z)
