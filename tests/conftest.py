@@ -38,3 +38,16 @@ def book() -> Path:
         reason = "no built book: run make book first"
         missing(reason) if os.environ.get("MODEL_COLLAPSE_BOOK") == "1" else pytest.skip(reason)
     return html
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> Path:
+    """A base of the language model, of one layer, pre-trained for a few steps on the language reference."""
+    from model_collapse import datasets
+    from model_collapse.llm.base import SHAPES, pretrain
+    from model_collapse.llm.tokens import train_tokenizer
+
+    folder = tmp_path_factory.mktemp("base") / "smoke"
+    text = datasets.language_reference().text[:60_000]
+    pretrain(SHAPES["smoke"], [text], train_tokenizer([text], SHAPES["smoke"].vocabulary), folder)
+    return folder

@@ -12,6 +12,7 @@ from torch import nn
 
 from .archive import ArchiveError
 from .archive.files import write_bytes
+from .device import leads
 
 __all__ = ["Diverged", "fill", "get", "go_on", "keep", "put", "take"]
 
@@ -47,8 +48,9 @@ def go_on(path: Path | None, network: nn.Module, *optimisers: torch.optim.Optimi
 
 
 def put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:
-    """Write tensors; a reader sees the old file or the new one, never a part."""
-    write_bytes(path, save({name: x.detach().cpu().contiguous() for name, x in arrays.items()}))
+    """Write tensors, in the process that leads; a reader sees the old file or the new one, never a part."""
+    if leads():
+        write_bytes(path, save({name: x.detach().cpu().contiguous() for name, x in arrays.items()}))
 
 
 def get(path: Path) -> dict[str, torch.Tensor]:

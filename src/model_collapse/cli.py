@@ -70,7 +70,8 @@ def run_command(
             name=run_name, on=on, checkpoint=checkpoint, shard=_shard(shard), **changes,
         )  # fmt: skip
     if record is None:
-        typer.echo(f"{name}: part {shard} is done; when all are, the same command without --shard merges them")
+        if shard:
+            typer.echo(f"{name}: part {shard} is done; when all are, the same command without --shard merges them")
         return
     said = record.manifest
     scale = f"{said['chains']} chains to generation {said['generations']}"

@@ -13,7 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Compute", "DeviceError", "compute", "load_average", "machine", "packages", "processor", "seeded", "threads"]
+__all__ = [
+    "Compute",
+    "DeviceError",
+    "compute",
+    "leads",
+    "load_average",
+    "machine",
+    "packages",
+    "processor",
+    "seeded",
+    "threads",
+]
 
 RECORDED_PACKAGES = (
     "numpy",
@@ -79,6 +90,11 @@ def compute(device: str = "auto", precision: str = "auto") -> Compute:
     return Compute(device, precision)
 
 
+def leads() -> bool:
+    """Whether this process is the one that writes: the only one, or the first of those of ``accelerate launch``."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextlib.contextmanager
 def seeded(rng: np.random.Generator) -> Iterator[None]:
     """Inside the block torch's global random state is a function of `rng`; afterwards it is what it was.
@@ -121,6 +137,7 @@ def machine(thread_count: int) -> dict[str, object]:
         "instructions": [flag for flag in ("avx2", "avx512f", "amx_tile", "asimd", "sve") if flag in flags],
         "cores": os.cpu_count(),
         "threads": thread_count,
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "system": platform.system(),
         "architecture": platform.machine(),
         "python": platform.python_version(),

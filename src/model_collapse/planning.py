@@ -89,7 +89,7 @@ def staleness(record: Record) -> str:
     """What differs between a record and the run that the same words would make today; empty where nothing does.
 
     A commit makes no record stale: only the family's protocol number, its study's configuration or arms, or another
-    checksum of the data of that name.
+    checksum of the data of that name, or of the model that all start from.
     """
     said = record.manifest
     if said["family"] not in FAMILIES:
@@ -105,8 +105,9 @@ def staleness(record: Record) -> str:
         differ += [] if list(arms.values()) == list(swept) else ["arms"]
     if said["data"] is not None and chosen.load and config.variant != chosen.data_variant:
         card = _card_at_hand(chosen, config)
-        if card["name"] == said["data"]["name"] and card["sha256"] != said["data"]["sha256"]:
-            differ.append("data")
+        if card["name"] == said["data"]["name"]:
+            differ += ["data"] if card["sha256"] != said["data"]["sha256"] else []
+            differ += ["base"] if card.get("base") != said["data"].get("base") else []
     return ", ".join(differ)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import leads
 from .files import ArchiveError, once, one_line, read_arrays, write_arrays
 
 try:
@@ -108,7 +109,9 @@ class BlockState:
         return joined([chunk for _, chunk in self._chunks("metrics", g)])
 
     def save(self, history: History, metrics: dict[str, np.ndarray]) -> None:
-        """Commit a checkpoint: `metrics` are those measured since the last one."""
+        """Commit a checkpoint, in the process that leads: `metrics` are those measured since the last one."""
+        if not leads():
+            return
         g = len(history) - 1
         if history.memory == "all":
             fresh = range(self._parts, len(history.parts))
@@ -165,13 +168,16 @@ def _under(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a run's state for this process alone.
+    """Hold a run's state for this process, and those that were launched together with it, alone.
 
     Raises
     ------
     ArchiveError
         Where another process holds it, or the folder cannot be written.
     """
+    if not leads():
+        yield
+        return
     with one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
         handle = open(folder / "lock", "w")  # noqa: SIM115 - held open for as long as the run lasts

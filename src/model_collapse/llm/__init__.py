@@ -9,12 +9,13 @@ the chapter.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .. import device
@@ -23,12 +24,13 @@ from ..checkpoints import Diverged, fill, get, put, take
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import ConfigError, Family, NetworkConfig, Study
-from .base import SHAPES, load_base, new_model, rounded_up
+from .base import SHAPES, base_digest, load_base, new_model, rounded_up
 from .corpus import Corpus, load_corpus
 from .decoding import Decoding, write, write_blocks
 from .finetune import Schedule, fine_tune
 from .items import Blocks
-from .measure import Yardstick, block_losses
+from .measure import Yardstick
+from .memory import room_for
 from .prompts import PROMPTS
 from .tokens import BLOCK, cut, encode, train_tokenizer
 
@@ -51,6 +53,7 @@ DECODINGS = {
     "cool": {"beams": 0, "temperature": 0.7},
     "nucleus": {"beams": 0, "nucleus": 0.95},
 }
+LATER = ("beams", "temperature", "nucleus", "penalty", "prompts")  # settings that make no difference to model 0
 LEAST_BLOCKS = 16  # to learn from
 QUANTILES = np.linspace(0, 1, 201)  # of the likelihoods that a record keeps of each pool
 
@@ -106,6 +109,11 @@ class Config(NetworkConfig):
             self.require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name):g}")
         self.require(0 < self.nucleus <= 1, f"nucleus must lie in (0, 1], not {self.nucleus:g}")
 
+    def check(self) -> None:
+        super().check()
+        known = self.start != "scratch" or self.base in SHAPES
+        self.require(known, f"from scratch, base must be one of {', '.join(SHAPES)}, not {self.base!r}")
+
     @property
     def decoding(self) -> Decoding:
         return Decoding(self.beams, self.temperature, self.nucleus, self.penalty)
@@ -118,6 +126,8 @@ class LanguageLearner:
     ----------
     base : PreTrainedModel or None
         What generations start from; None for weights drawn anew.
+    card : dict
+        What the manifest says of the text.
     """
 
     def __init__(
@@ -127,13 +137,16 @@ class LanguageLearner:
         source: Source,
         base: PreTrainedModel | None,
         yardstick: Yardstick,
+        card: dict[str, object],
     ):
         self.config, self.regime, self.source, self.base, self.yardstick = config, regime, source, base, yardstick
-        self.compute = yardstick.compute
+        self.compute, self.card = yardstick.compute, card
 
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train model 0, or read it back: it judges the likelihood of every later pool."""
-        kept = turn.scratch / "first.safetensors" if turn.scratch else None
+        later = LATER if self.config.start == "scratch" else (*LATER, "start")
+        name = ("llm", PROTOCOL, turn.seed, self.card, later)
+        kept = self.config.first_network(*name) if turn.scratch else None
         self.first = self._new(Turn(0, turn.seed))
         if kept is not None and kept.exists():
             fill(self.first, get(kept))
@@ -160,8 +173,14 @@ class LanguageLearner:
         places = self._continued(turn)
         prompts = self.source.items.ids[places] if self.config.prompts == "original" else self._chained(pool, places)
         unfinished = turn.scratch / f"written-{turn.g:04d}.safetensors" if turn.scratch else None
-        how = self.config.decoding
-        return Blocks(write_blocks(model, prompts, BLOCK, how, turn.sample, self.compute, unfinished), places)
+        how, batch = self.config.decoding, self.config.batch
+
+        def attempt(few: int) -> None:
+            write_blocks(model, prompts[:few], BLOCK, how, np.random.default_rng(0), self.compute, batch=few)
+
+        with room_for(f"generation {turn.g} writes", batch, attempt):
+            options = {"batch": batch, "unfinished": unfinished}
+            return Blocks(write_blocks(model, prompts, BLOCK, how, turn.sample, self.compute, **options), places)
 
     def measure(self, model: PreTrainedModel, synthetic: Blocks, turn: Turn) -> dict[str, np.ndarray]:
         """Each of shape (1,), of this chain.
@@ -169,8 +188,10 @@ class LanguageLearner:
         ``sequence_perplexity_<q01, q50, q99>``: quantiles over the blocks of pool g of their perplexity under model 0;
         ``zero_shot_perplexity``: of the base, before any fine-tuning. For the rest see `Yardstick`.
         """
-        found = self.yardstick.measures(model, synthetic.ids, self.pool.ids, turn.measure)
-        self.likelihood = np.exp(block_losses(self.first, self.pool.ids, self.compute))
+        batch, human = self.config.batch, self.source.items.ids
+        with room_for(f"generation {turn.g} is measured", batch, lambda few: self.yardstick.losses(model, human[:few])):
+            found = self.yardstick.measures(model, synthetic.ids, self.pool.ids, turn.measure)
+            self.likelihood = np.exp(self.yardstick.losses(self.first, self.pool.ids))
         named = {"q01": 0.01, "q50": 0.5, "q99": 0.99}
         found |= {f"sequence_perplexity_{q}": np.quantile(self.likelihood, at) for q, at in named.items()}
         if self.base is not None:
@@ -179,7 +200,7 @@ class LanguageLearner:
 
     @cached_property
     def _zero_shot(self) -> float:
-        return float(np.exp(block_losses(self.base, self.yardstick.test, self.compute).mean()))
+        return float(np.exp(self.yardstick.losses(self.base, self.yardstick.test).mean()))
 
     def _new(self, turn: Turn) -> PreTrainedModel:
         """A network with the weights that this generation starts from."""
@@ -200,15 +221,22 @@ class LanguageLearner:
 
     def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> None:
         checkpoint = turn.scratch / f"fit-{turn.g:04d}.safetensors" if turn.scratch else None
+        for old in turn.scratch.glob("*fit-*.safetensors") if turn.scratch else ():
+            if not old.name.endswith(checkpoint.name):  # of generations that are done
+                old.unlink(missing_ok=True)
         schedule = Schedule(self.config.epochs, self.config.batch, self.config.rate)
         judge = self.yardstick.validation if self.config.weights == "best" else None
         options = {"checkpoint": checkpoint, "judge": judge}
-        try:
-            fine_tune(model, items.ids, self.source.n, schedule, turn.fit, self.compute, **options)
-        except Diverged as error:
-            raise ConfigError(f"generation {turn.g}, {error}; what was done before is kept") from None
-        except torch.OutOfMemoryError:
-            raise ConfigError(f"out of memory: try --set batch={max(self.config.batch // 2, 1)}") from None
+
+        def attempt(few: int) -> None:
+            one = Schedule(1, few, self.config.rate)
+            fine_tune(copy.deepcopy(model), items.ids[:few], few, one, np.random.default_rng(0), self.compute)
+
+        with room_for(f"generation {turn.g} learns", self.config.batch, attempt):
+            try:
+                fine_tune(model, items.ids, self.source.n, schedule, turn.fit, self.compute, **options)
+            except Diverged as error:
+                raise ConfigError(f"generation {turn.g}, {error}; what was done before is kept") from None
 
     def _continued(self, turn: Turn) -> np.ndarray:
         """Places of the blocks that are continued: under `keep` all but those that the next pool will keep human."""
@@ -228,8 +256,9 @@ class LanguageLearner:
 
 
 def load(config: Config, path: Path | None) -> Corpus:
-    """A person's own text, or the human text of a configuration."""
-    return load_corpus(config.text, path)
+    """A person's own text, or the human text of a configuration, with the checksum of the base where there is one."""
+    corpus, shape = load_corpus(config.text, path), SHAPES.get(config.base)
+    return corpus if shape and not shape.pretrained else replace(corpus, base=base_digest(config.base))
 
 
 def build(
@@ -237,6 +266,7 @@ def build(
 ) -> tuple[Source, LanguageLearner]:
     """The source and the learner of one chain."""
     compute = config.compute()
+    PartialState(cpu=compute.device == "cpu").wait_for_everyone()  # all have read the state before one changes it
     base, tokenizer = _base(config, data, compute)
     train, valid, test = (cut(encode(text, tokenizer)) for text in (data.train, data.valid, data.test))
     n = config.pool_size(len(train), f"blocks of {data.name}")
@@ -250,8 +280,8 @@ def build(
     source = Source(
         Blocks(train[:n], np.arange(n)), n, reserve if len(rest) else None, "set some aside with a smaller --set n="
     )
-    yardstick = Yardstick(train[:n], valid, test, tokenizer, compute)
-    return source, LanguageLearner(config, regime, source, base, yardstick)
+    yardstick = Yardstick(train[:n], valid, test, tokenizer, compute, config.batch)
+    return source, LanguageLearner(config, regime, source, base, yardstick, data.card())
 
 
 def _base(
@@ -259,7 +289,6 @@ def _base(
 ) -> tuple[PreTrainedModel | None, PreTrainedTokenizerFast]:
     """The base on its device and its tokenizer; no base, and the text's own tokenizer, for a shape without one."""
     shape = SHAPES.get(config.base)
-    config.require(shape or config.start != "scratch", f"from scratch, base must be one of {', '.join(SHAPES)}")
     if shape and not shape.pretrained:
         return None, train_tokenizer([data.train], shape.vocabulary)
     base, tokenizer = load_base(config.base)

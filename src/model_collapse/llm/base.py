@@ -8,6 +8,7 @@ is made where there is a GPU and lives in the cache.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, OPTConfig, OPTForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    OPTConfig,
+    OPTForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from .. import datasets, device
 from ..archive import ArchiveError
-from ..archive.files import file_digest, write_json
+from ..archive.files import digest, file_digest, write_json
 from ..checkpoints import fill, go_on, keep, take
 from ..datasets import DataError
 from ..runs import cache_root
@@ -30,10 +38,22 @@ from .measure import block_losses
 from .ngram import Trigrams
 from .tokens import BLOCK, cut, encode, opt_tokenizer, train_tokenizer
 
-__all__ = ["SHAPES", "Shape", "base_card", "base_root", "load_base", "make_base", "new_model", "pretrain", "rounded_up"]
+__all__ = [
+    "SHAPES",
+    "Shape",
+    "base_card",
+    "base_digest",
+    "base_root",
+    "load_base",
+    "make_base",
+    "new_model",
+    "pretrain",
+    "rounded_up",
+]
 
 EVERY = 200  # steps between two checkpoints
 HELD_OUT = 8  # books
+FILES = (".safetensors", ".bin", ".json", ".txt", ".model")  # that make up a base in a folder
 
 
 @dataclass(frozen=True)
@@ -134,7 +154,8 @@ def pretrain(
             keep(state, model, step + 1, optimiser)
             on(step + 1, steps, total / (1 + (step % EVERY)))
             total = 0.0
-    _leave(model, tokenizer, shape, folder, seed, len(blocks), time.perf_counter() - since)
+    pace = (steps - begin) * shape.batch * shape.context / (time.perf_counter() - since)
+    _leave(model, tokenizer, shape, folder, {"seed": seed, "blocks": len(blocks), "tokens_per_second": round(pace)})
     state.unlink(missing_ok=True)
     return model.eval()
 
@@ -158,16 +179,15 @@ def rounded_up(count: int, to: int = 8) -> int:
     return -(-count // to) * to
 
 
-def _leave(model, tokenizer, shape: Shape, folder: Path, seed: int, blocks: int, seconds: float) -> None:
+def _leave(model, tokenizer, shape: Shape, folder: Path, how: dict[str, int]) -> None:
     """Weights in bf16, configuration, tokenizer, and a card."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.safetensors"
     save_file({name: x.cpu().bfloat16().contiguous() for name, x in take(model).items()}, path)
     model.config.to_json_file(folder / "config.json")
     tokenizer.save_pretrained(folder)
-    machine = device.machine(torch.get_num_threads())
-    card = {"shape": asdict(shape), "seed": seed, "blocks": blocks, "seconds": round(seconds), "machine": machine}
-    write_json(folder / "card.json", card | {"sha256": file_digest(path)})
+    card = {"shape": asdict(shape), "parameters": model.num_parameters(), "sha256": file_digest(path)}
+    write_json(folder / "card.json", card | how | {"machine": device.machine(torch.get_num_threads())})
 
 
 def make_base(
@@ -228,6 +248,23 @@ def base_card(name: str) -> dict:
     raise _missing(name)
 
 
+def base_digest(name: str) -> str:
+    """What tells one base from another: a checksum of its weights and tokenizer, or its commit on the hub.
+
+    Raises
+    ------
+    DataError
+        Where it is nowhere to be found.
+    """
+    for folder in _places(name):
+        if (folder / "config.json").is_file():
+            files = sorted(path for path in folder.iterdir() if path.suffix in FILES and path.name != "card.json")
+            return digest({path.name: file_digest(path) for path in files})
+    if name in SHAPES:
+        raise _missing(name)
+    return str(_asked(name, AutoConfig)._commit_hash)
+
+
 def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
     """A base of our own by name, or any causal model by folder or by its name on the hub, in single precision.
 
@@ -273,15 +310,20 @@ def _own(folder: Path) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
 
 
 def _of_library(name: str):
+    model, tokenizer = _asked(name, AutoModelForCausalLM, dtype=torch.float32), _asked(name, AutoTokenizer)
+    size = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > size:
+        raise DataError(f"base {name!r}: its tokenizer has {len(tokenizer)} entries, its network {size}")
+    return model.eval(), tokenizer
+
+
+def _asked(name: str, kind: type, **options):
+    """What the library gives for a name, one of its `Auto` classes, without word of its tries where there is no hub."""
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        return kind.from_pretrained(name, **options)
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
             f"base {name!r} cannot be loaded ({reason}): give a folder with its files, or one of {', '.join(SHAPES)}"
         ) from None
-    size = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > size:
-        raise DataError(f"base {name!r}: its tokenizer has {len(tokenizer)} entries, its network {size}")
-    return model.eval(), tokenizer

@@ -13,18 +13,25 @@ __all__ = ["Corpus", "load_corpus", "split", "wikitext_2"]
 
 @dataclass(frozen=True)
 class Corpus:
-    """A name and three texts."""
+    """A name and three texts.
+
+    Attributes
+    ----------
+    base : str or None
+        Checksum of the model that starts from them, whose tokenizer cuts them; None for one made of the text itself.
+    """
 
     name: str
     train: str
     valid: str
     test: str
+    base: str | None = None
 
     def card(self) -> dict[str, object]:
-        """What a manifest says: name, SHA-256 of the three texts, and their bytes; never a path."""
+        """What a manifest says: name, SHA-256 of the three texts, their bytes, and the base's; never a path."""
         parts = [part.encode() for part in (self.train, self.valid, self.test)]
         checksum = hashlib.sha256(b"\0".join(parts)).hexdigest()
-        return {"name": self.name, "sha256": checksum, "bytes": [len(part) for part in parts]}
+        return {"name": self.name, "sha256": checksum, "bytes": [len(part) for part in parts], "base": self.base}
 
 
 def wikitext_2() -> Corpus:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from torch.nn import functional as F
 from transformers import OPTForCausalLM, PreTrainedModel
 
@@ -23,8 +25,6 @@ from ..checkpoints import get, put
 from ..device import Compute, seeded
 
 __all__ = ["Decoding", "write", "write_blocks"]
-
-AT_ONCE = 128  # prompts
 
 
 @dataclass(frozen=True)
@@ -86,26 +86,33 @@ def write_blocks(
     how: Decoding,
     rng: np.random.Generator,
     compute: Compute,
+    *,
+    batch: int = 128,
     unfinished: Path | None = None,
 ) -> np.ndarray:
     """What follows each of many prompts, (prompts, length), int32; `prompts` has shape (prompts, tokens).
 
-    It is written some prompts at a time, each time with randomness of its own, so that what was found in the file
-    `unfinished` need not be written again.
+    It is written `batch` prompts at a time, each time with randomness of its own, so that what was found in the file
+    `unfinished` need not be written again. Processes that were launched together take turns.
     """
-    seeds = rng.integers(2**63, size=-(-len(prompts) // AT_ONCE))
-    done = [get(unfinished)["ids"]] if unfinished is not None and unfinished.exists() else []
-    for number in range(sum(map(len, done)) // AT_ONCE if done else 0, len(seeds)):
-        some = torch.from_numpy(prompts[number * AT_ONCE : (number + 1) * AT_ONCE].astype(np.int64))
+    seeds = rng.integers(2**63, size=-(-len(prompts) // batch))
+    done = get(unfinished) if unfinished is not None and unfinished.exists() else {}
+    together = PartialState()
+    for number in range(together.process_index, len(seeds), together.num_processes):
+        if str(number) in done:
+            continue
+        some = torch.from_numpy(prompts[number * batch : (number + 1) * batch].astype(np.int64))
         generator = torch.Generator(compute.device).manual_seed(int(seeds[number]))
         with compute.autocast():
             ids = write(model, some.to(compute.device), length, how, generator)
-        done.append(ids.to(torch.int32).cpu())
-        if unfinished is not None and number + 1 < len(seeds):
-            put(unfinished, {"ids": torch.cat(done)})
+        done[str(number)] = ids.to(torch.int32).cpu()
+        if unfinished is not None:
+            put(unfinished, done)
+    for others in gather_object([done]):
+        done |= others
     if unfinished is not None:
         unfinished.unlink(missing_ok=True)
-    return torch.cat(done).numpy()
+    return torch.cat([done[str(number)] for number in range(len(seeds))]).numpy()
 
 
 class _Reader:

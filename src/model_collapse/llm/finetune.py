@@ -1,7 +1,8 @@
 """Fine-tuning on blocks of tokens, as the released code does it (Shumailov et al., Nature 2024, `main.py`).
 
 AdamW with the library's defaults, cosine annealing from epoch to epoch down to 1e-6, no warm-up, no clipping. Labels
-are inputs, and a block predicts every token but its first. `accelerate launch` spreads each batch over its processes.
+are inputs, and a block predicts every token but its first. Processes that ``accelerate launch`` or ``torchrun`` started
+share each batch between them, and all make the same steps.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def fine_tune(
         A larger pool than `rows` gives each epoch other blocks of it, so that pools that grow get no more steps.
     rng : numpy.random.Generator
         Each epoch has its own randomness, so a fit that finds its `checkpoint`, a file, goes on as if it had not
-        stopped.
+        stopped. The file stays, so that what comes after a fit may stop as well; who fits deletes it later.
     judge : callable or None
         The loss by which the weights of the best epoch are chosen; None takes those of the last.
 
@@ -84,16 +85,13 @@ def fine_tune(
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate_at(epoch)
         order = np.random.default_rng(seeds[epoch, 0]).permutation(len(ids))[:rows]
-        with seeded(np.random.default_rng(seeds[epoch, 1])):  # dropout
+        with seeded(np.random.default_rng([seeds[epoch, 1], accelerator.process_index])):  # dropout
             loss = _epoch(wrapped, optimiser, blocks, order, schedule.batch, accelerator, compute)
         if not np.isfinite(loss):
             raise Diverged(f"epoch {epoch + 1}: the loss is {loss}")
         best.look(model)
-        if accelerator.is_main_process:
-            keep(checkpoint, model, epoch + 1, optimiser)
+        keep(checkpoint, model, epoch + 1, optimiser)
         on(epoch, loss)
-    if checkpoint is not None and accelerator.is_main_process:
-        checkpoint.unlink(missing_ok=True)
     best.give(model)
     return model.eval()
 
@@ -117,24 +115,26 @@ class _Best:
                 put(self.path, self.arrays)
 
     def give(self, model: PreTrainedModel) -> None:
-        if self.arrays is None:
-            return
-        fill(model, self.arrays)
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        if self.arrays is not None:
+            fill(model, self.arrays)
 
 
 def _epoch(wrapped, optimiser, blocks, order, batch: int, accelerator: Accelerator, compute: Compute) -> float:
-    """One pass; the mean loss a token, in nats."""
+    """One pass; the mean loss a token, in nats.
+
+    Gradients are averaged over processes, whatever their share of a batch: a share's loss counts by its blocks. A
+    process for which none are left takes part with one that does not count.
+    """
     wrapped.train()
-    total, count = torch.zeros((), device=compute.device), 0
+    processes, total = accelerator.num_processes, torch.zeros((), device=compute.device)
     for rows in torch.from_numpy(order).split(batch):
-        own = rows[accelerator.process_index :: accelerator.num_processes]
+        own = rows[accelerator.process_index :: processes]
+        weight = len(own) * processes / len(rows)
+        some = own if len(own) else rows[:1]
         with compute.autocast():
-            loss = token_losses(wrapped, blocks[own.to(blocks.device)]).mean()
+            loss = token_losses(wrapped, blocks[some.to(blocks.device)]).mean() * weight
         optimiser.zero_grad(set_to_none=True)
         accelerator.backward(loss)
         optimiser.step()
-        total += loss.detach() * len(own)
-        count += len(own)
-    return float(accelerator.reduce(total, "sum") / accelerator.reduce(torch.tensor(float(count)), "sum"))
+        total += loss.detach() * len(rows)
+    return float(accelerator.reduce(total, "mean")) / len(order)

@@ -23,17 +23,16 @@ from .finetune import token_losses
 
 __all__ = ["DIVERSITY_TOKENS", "Yardstick", "block_losses", "perplexities"]
 
-BATCH = 128
 DIVERSITY_TOKENS = 100_000  # of a sample, on which diversity is measured, so that sizes never differ
 BANDS = {"unseen": 0, "once": 1, "rare": 2, "some": 3, "often": 4, "common": 5}  # of `diversity.EDGES`
 INSIDE = re.compile(r"\s(.*)\s", re.DOTALL)  # a text without what stands before its first and after its last space
 
 
 @torch.no_grad()
-def block_losses(model: PreTrainedModel, ids: np.ndarray, compute: Compute) -> np.ndarray:
+def block_losses(model: PreTrainedModel, ids: np.ndarray, compute: Compute, batch: int = 128) -> np.ndarray:
     """Mean loss of each block in nats a token, shape (blocks,), of blocks (blocks, length)."""
     found = []
-    for some in torch.from_numpy(ids.astype(np.int64)).split(BATCH):
+    for some in torch.from_numpy(ids.astype(np.int64)).split(batch):
         with compute.autocast():
             found.append(token_losses(model, some.to(compute.device)).double().mean(dim=1).cpu().numpy())
     return np.concatenate(found)
@@ -65,14 +64,21 @@ class Yardstick:
     ----------
     train, valid, test : numpy.ndarray of int, shape (blocks, length)
         What models learn from, what may steer them, and what perplexity is measured on.
+    batch : int
+        Blocks that are read at once.
     """
 
-    def __init__(self, train, valid, test, tokenizer: PreTrainedTokenizerFast, compute: Compute):
-        self.train, self.valid, self.test, self.tokenizer, self.compute = train, valid, test, tokenizer, compute
+    def __init__(self, train, valid, test, tokenizer: PreTrainedTokenizerFast, compute: Compute, batch: int = 128):
+        self.train, self.valid, self.test, self.tokenizer = train, valid, test, tokenizer
+        self.compute, self.batch = compute, batch
+
+    def losses(self, model: PreTrainedModel, ids: np.ndarray) -> np.ndarray:
+        """See `block_losses`."""
+        return block_losses(model, ids, self.compute, self.batch)
 
     def validation(self, model: PreTrainedModel) -> float:
         """Mean loss on human validation text, in nats a token."""
-        return float(block_losses(model, self.valid, self.compute).mean())
+        return float(self.losses(model, self.valid).mean())
 
     def measures(
         self, model: PreTrainedModel, ids: np.ndarray, pool: np.ndarray, rng: np.random.Generator
@@ -96,7 +102,7 @@ class Yardstick:
             there, and ``lost_1``, ``lost_5plus``, shares of the *words* that occur once, and five times or more, in the
             human text and nowhere in the pool; only words that lie whole within a block count.
         """
-        found = perplexities(block_losses(model, self.test, self.compute), self.test, self.tokenizer)
+        found = perplexities(self.losses(model, self.test), self.test, self.tokenizer)
         some = ids[: DIVERSITY_TOKENS // ids.shape[1]]
         texts = self.tokenizer.batch_decode(some, skip_special_tokens=True)
         found |= {"type_token_ratio": diversity.type_token_ratio(some), "vocabulary": diversity.vocabulary(some)}

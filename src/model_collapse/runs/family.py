@@ -134,7 +134,7 @@ class Family:
         shard: tuple[int, int] | None = None,
         **changes: Any,
     ) -> Record | None:
-        """Run a study at a profile and return its record.
+        """Run a study at a profile and return its record; None in a process that was launched to help another.
 
         Parameters
         ----------
@@ -174,6 +174,8 @@ class Family:
             return None
         with archive.held(plan.folder):
             record = self._merged(plan, started, self._blocks(plan, plan.blocks(), plan.folder, progress, options))
+            if not device.leads():
+                return None
             on("write", -1)
             record = archive.save_record(target, record)
         shutil.rmtree(plan.folder, ignore_errors=True)
