@@ -40,9 +40,15 @@ class Schedule:
 
 
 def token_losses(model: PreTrainedModel, blocks: torch.Tensor) -> torch.Tensor:
-    """Negative log-likelihood in nats of every token of a block but the first, shape (blocks, length - 1)."""
-    logits = model(input_ids=blocks).logits[:, :-1]
-    return F.cross_entropy(logits.float().transpose(1, 2), blocks[:, 1:], reduction="none")
+    """Negative log-likelihood in nats of every token of a block but the first, shape (blocks, length - 1).
+
+    Logits are made only where there is a next token, so that none of their large array is ever copied.
+    """
+    there = torch.arange(blocks.shape[1] - 1, device=blocks.device)
+    logits = model(input_ids=blocks, logits_to_keep=there).logits
+    return F.cross_entropy(logits.flatten(0, 1).float(), blocks[:, 1:].flatten(), reduction="none").view_as(
+        blocks[:, 1:]
+    )
 
 
 def fine_tune(
