@@ -69,6 +69,12 @@ class Compute:
 
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
 
+    def generator(self, rng: np.random.Generator):
+        """A torch.Generator on the device, seeded by `rng`."""
+        import torch
+
+        return torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
+
 
 def compute(device: str = "auto", precision: str = "auto") -> Compute:
     """The one rule of device and precision.

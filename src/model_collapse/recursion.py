@@ -46,6 +46,10 @@ class Turn:
     seed: tuple[int, ...]
     scratch: Path | None = None
 
+    def file(self, name: str) -> Path | None:
+        """Where something of this turn is kept for a run that goes on; None where nothing is kept."""
+        return self.scratch / f"{name}-{self.g:04d}.safetensors" if self.scratch else None
+
     @cached_property
     def regime(self) -> np.random.Generator:
         return stream(self.seed, self.g, "regime")

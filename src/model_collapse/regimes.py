@@ -14,7 +14,19 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["HUMAN", "REGIMES", "Items", "Lineage", "Pool", "Regime", "RegimeError", "Source", "make_regime", "nearest"]
+__all__ = [
+    "HUMAN",
+    "REGIMES",
+    "Items",
+    "Lineage",
+    "Pool",
+    "Regime",
+    "RegimeError",
+    "Source",
+    "helpings",
+    "make_regime",
+    "nearest",
+]
 
 HUMAN = -1
 """The maker of human items in a lineage; a generation g >= 0 stands for what model g sampled."""
@@ -110,6 +122,15 @@ class Source:
         """Raise `RegimeError` where no human items were set aside."""
         if self.reserve is None:
             raise RegimeError(f"regime 'fresh' needs human items that were never used: {self.advice}")
+
+
+def helpings(rest: np.ndarray, wrap: Callable[[np.ndarray], Items]) -> Callable | None:
+    """A `Source.reserve` of rows set aside before generation 0, of which g gets the g-th helping; None of no rows."""
+
+    def reserve(n: int, g: int, rng: np.random.Generator) -> Items:
+        return wrap(rest[(g - 1) * n : g * n])
+
+    return reserve if len(rest) else None
 
 
 Rule = Callable[["Regime", Source, Sequence, np.random.Generator], Pool]

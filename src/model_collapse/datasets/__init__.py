@@ -2,7 +2,7 @@
 
 from .corpora import books, wikitext
 from .errors import DataError
-from .images import ImageSet, digits, faces, few_faces, mnist
+from .images import ImageSet, digits, faces, few_faces, mnist, remarks
 from .pictures import read_images
 from .points import PointSet, read_points
 from .text import Text, language_reference, read_text, word_counts
@@ -21,6 +21,7 @@ __all__ = [
     "read_images",
     "read_points",
     "read_text",
+    "remarks",
     "wikitext",
     "word_counts",
 ]

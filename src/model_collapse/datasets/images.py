@@ -18,7 +18,7 @@ FACE_BOX = (8, 20, 82, 94)  # of the halved, aligned pictures: the face without 
 FACE_SIDE, HELD_OUT_FACES = 32, 2000
 FEW_FACES, FEW_FACES_SIDE = 100, 24
 
-__all__ = ["FEW_FACES", "ImageSet", "digits", "faces", "few_faces", "mnist"]
+__all__ = ["FEW_FACES", "ImageSet", "digits", "faces", "few_faces", "mnist", "remarks"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,19 @@ class ImageSet:
         size = {"images": len(self.images), "held_out": len(self.held_out), "side": self.images.shape[1]}
         words = {"ignored": list(self.ignored), "done": list(self.done)}
         return {"name": self.name, "sha256": checksum} | size | {name: said for name, said in words.items() if said}
+
+
+def remarks(said: dict) -> list[str]:
+    """What a manifest says of how images were limited, left out and changed, one line each."""
+    most, data, lines = said["config"]["most"], said["data"], []
+    if 0 < most < data["images"] and not said["config"]["n"]:
+        limit = f"the limit of profile {said['profile']}: --set most=0"
+        lines.append(f"learned from {most:,} of {data['images']:,} images, {limit}")
+    if "ignored" in data:
+        lines.append(f"ignored in {data['name']}: {', '.join(data['ignored'])}")
+    if "done" in data:
+        lines.append(f"in {data['name']}: {'; '.join(data['done'])}")
+    return lines
 
 
 def digits() -> ImageSet:

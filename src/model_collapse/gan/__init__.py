@@ -19,9 +19,9 @@ import torch
 
 from .. import datasets, device
 from ..archive import Record
-from ..checkpoints import Diverged
+from ..checkpoints import fitting
 from ..recursion import Generation, Turn, stream
-from ..regimes import Pool, Regime, Source
+from ..regimes import Pool, Regime, Source, helpings
 from ..runs import ConfigError, Family, NetworkConfig, Study
 from .items import Pictures
 from .measure import NEIGHBOURS, Gallery, Lens, excess, spectrum
@@ -104,7 +104,7 @@ class PictureLearner:
         if self.lenses and (self.config.least_precision or self.config.least_recall):
             rng = stream(turn.seed, 0, "measure")
             found = self.lenses[0].measures(
-                draw(self.first, self.config.looked_at, 1.0, self._generator(rng), self.compute)
+                draw(self.first, self.config.looked_at, 1.0, self.compute.generator(rng), self.compute)
             )
             for name, least in (("precision", self.config.least_precision), ("recall", self.config.least_recall)):
                 if found[name] < least:
@@ -147,19 +147,13 @@ class PictureLearner:
         return Gallery(self.data, self.learned)
 
     def _draw(self, model: Generator, n: int, rng: np.random.Generator) -> np.ndarray:
-        return draw(model, n, self.config.truncation, self._generator(rng), self.compute)
+        return draw(model, n, self.config.truncation, self.compute.generator(rng), self.compute)
 
     def _fit(self, items: Pictures, turn: Turn, kept: Path | None) -> Generator:
         schedule = Schedule(self.config.steps, self.config.batch)
-        checkpoint = turn.scratch / f"fit-{turn.g:04d}.safetensors" if turn.scratch else None
-        files = {"checkpoint": checkpoint, "kept": kept}
-        try:
+        files = {"checkpoint": turn.file("fit"), "kept": kept}
+        with fitting(turn.g):
             return fit(self.networks, items.images, schedule, turn.fit, self.compute, **files)
-        except Diverged as error:
-            raise ConfigError(f"generation {turn.g}, {error}; what was done before is kept") from None
-
-    def _generator(self, rng: np.random.Generator) -> torch.Generator:
-        return torch.Generator(self.compute.device).manual_seed(int(rng.integers(2**63)))
 
 
 def load(config: Config, path: Path | None) -> datasets.ImageSet | None:
@@ -179,11 +173,8 @@ def build(
     rest = data.images[order[n:]]
     config.require_aside(len(rest), "pictures", "lower n, or take fewer")
 
-    def reserve(k: int, g: int, rng: np.random.Generator) -> Pictures:
-        return Pictures(rest[(g - 1) * k : g * k])
-
     items = Pictures(data.images[np.sort(order[:n])])
-    source = Source(items, n, reserve if len(rest) else None, "set some aside with a smaller --set n=")
+    source = Source(items, n, helpings(rest, Pictures), "set some aside with a smaller --set n=")
     return source, PictureLearner(config, regime, data, items.images)
 
 
@@ -242,16 +233,7 @@ def report(record: Record) -> list[str]:
         lines.append(
             "features are those of a network that has seen faces alone; on other pictures they are a rough guide"
         )
-    most, there = said["config"]["most"], said["data"]["images"]
-    if 0 < most < there and not said["config"]["n"]:
-        lines.append(
-            f"learned from {most:,} of {there:,} pictures, the limit of profile {said['profile']}: --set most=0"
-        )
-    if ignored := said["data"].get("ignored"):
-        lines.append(f"ignored in {said['data']['name']}: {', '.join(ignored)}")
-    if done := said["data"].get("done"):
-        lines.append(f"in {said['data']['name']}: {'; '.join(done)}")
-    return lines
+    return lines + datasets.remarks(said)
 
 
 def work(config: Config) -> float:

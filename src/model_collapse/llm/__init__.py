@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .. import device
 from ..archive import Record
-from ..checkpoints import Diverged, fill, get, put, take
+from ..checkpoints import fill, fitting, get, put, take
 from ..recursion import Generation, Turn, stream
-from ..regimes import Pool, Regime, Source
-from ..runs import ConfigError, Family, NetworkConfig, Study
+from ..regimes import Pool, Regime, Source, helpings
+from ..runs import Family, NetworkConfig, Study
 from .base import SHAPES, base_digest, load_base, new_model, rounded_up
 from .corpus import Corpus, load_corpus
 from .decoding import Decoding, write, write_blocks
@@ -164,7 +164,7 @@ class LanguageLearner:
         model = self._new(turn)
         self._fit(model, pool.items, turn)
         if self.config.start == "previous" and turn.scratch:  # all stay: a run may go on from any that was saved
-            put(turn.scratch / f"model-{turn.g:04d}.safetensors", take(model))
+            put(turn.file("model"), take(model))
         self.previous = model
         return model
 
@@ -172,14 +172,13 @@ class LanguageLearner:
         """The continuation of every block but those whose places the next pool keeps human."""
         places = self._continued(turn)
         prompts = self.source.items.ids[places] if self.config.prompts == "original" else self._chained(pool, places)
-        unfinished = turn.scratch / f"written-{turn.g:04d}.safetensors" if turn.scratch else None
         how, batch = self.config.decoding, self.config.batch
 
         def attempt(few: int) -> None:
             write_blocks(model, prompts[:few], BLOCK, how, np.random.default_rng(0), self.compute, batch=few)
 
         with room_for(f"generation {turn.g} writes", batch, attempt):
-            options = {"batch": batch, "unfinished": unfinished}
+            options = {"batch": batch, "unfinished": turn.file("written")}
             return Blocks(write_blocks(model, prompts, BLOCK, how, turn.sample, self.compute, **options), places)
 
     def measure(self, model: PreTrainedModel, synthetic: Blocks, turn: Turn) -> dict[str, np.ndarray]:
@@ -216,11 +215,11 @@ class LanguageLearner:
             return copy.deepcopy(self.first)
         if not hasattr(self, "previous"):
             self.previous = copy.deepcopy(self.first)
-            fill(self.previous, get(turn.scratch / f"model-{turn.g - 1:04d}.safetensors"))
+            fill(self.previous, get(Turn(turn.g - 1, turn.seed, turn.scratch).file("model")))
         return copy.deepcopy(self.previous)
 
     def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> None:
-        checkpoint = turn.scratch / f"fit-{turn.g:04d}.safetensors" if turn.scratch else None
+        checkpoint = turn.file("fit")
         for old in turn.scratch.glob("*fit-*.safetensors") if turn.scratch else ():
             if not old.name.endswith(checkpoint.name):  # of generations that are done
                 old.unlink(missing_ok=True)
@@ -232,11 +231,8 @@ class LanguageLearner:
             one = Schedule(1, few, self.config.rate)
             fine_tune(copy.deepcopy(model), items.ids[:few], few, one, np.random.default_rng(0), self.compute)
 
-        with room_for(f"generation {turn.g} learns", self.config.batch, attempt):
-            try:
-                fine_tune(model, items.ids, self.source.n, schedule, turn.fit, self.compute, **options)
-            except Diverged as error:
-                raise ConfigError(f"generation {turn.g}, {error}; what was done before is kept") from None
+        with room_for(f"generation {turn.g} learns", self.config.batch, attempt), fitting(turn.g):
+            fine_tune(model, items.ids, self.source.n, schedule, turn.fit, self.compute, **options)
 
     def _continued(self, turn: Turn) -> np.ndarray:
         """Places of the blocks that are continued: under `keep` all but those that the next pool will keep human."""
@@ -274,12 +270,8 @@ def build(
     config.require_aside(len(train) - n, "blocks", "lower n, or take fewer")
     rest = train[n:]
 
-    def reserve(k: int, g: int, rng: np.random.Generator) -> Blocks:
-        return Blocks(rest[(g - 1) * k : g * k], np.full(k, -1))
-
-    source = Source(
-        Blocks(train[:n], np.arange(n)), n, reserve if len(rest) else None, "set some aside with a smaller --set n="
-    )
+    reserve = helpings(rest, lambda ids: Blocks(ids, np.full(len(ids), -1)))
+    source = Source(Blocks(train[:n], np.arange(n)), n, reserve, "set some aside with a smaller --set n=")
     yardstick = Yardstick(train[:n], valid, test, tokenizer, compute, config.batch)
     return source, LanguageLearner(config, regime, source, base, yardstick, data.card())
 

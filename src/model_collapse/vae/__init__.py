@@ -20,10 +20,10 @@ import torch
 
 from .. import datasets, device
 from ..archive import Record
-from ..checkpoints import Diverged
+from ..checkpoints import fitting
 from ..recursion import Generation, Turn, stream
-from ..regimes import Pool, Regime, Source
-from ..runs import ConfigError, Family, NetworkConfig, Study, arms
+from ..regimes import Pool, Regime, Source, helpings
+from ..runs import Family, NetworkConfig, Study, arms
 from .items import Images, Part
 from .measure import CLASSIFIERS, Eye
 from .minority import STUDENT_IMAGES, Minority, make_rare
@@ -101,7 +101,7 @@ class VAELearner:
         n = self.regime.needed(self.n)
         if self.config.variant != "stored":
             return Images((Part(n, None, weights_of(model)),))
-        means = decode_means(model, n, self._generator(turn.sample), self.compute)
+        means = decode_means(model, n, self.compute.generator(turn.sample), self.compute)
         return Images((Part(n, (means * 255).round().to(torch.uint8).cpu().numpy()),))
 
     @torch.no_grad()
@@ -114,12 +114,12 @@ class VAELearner:
         See `model_collapse.vae.measure` for what the fixed classifier sees (names with ``_second``: another seed of
         it), and `model_collapse.vae.minority` for a class made rare.
         """
-        images = decode_means(model, MANY, self._generator(turn.measure), self.compute)
+        images = decode_means(model, MANY, self.compute.generator(turn.measure), self.compute)
         latents, _ = self.first.encode(images.unsqueeze(1).contiguous(memory_format=torch.channels_last))
         self.latents = latents[:FEW].cpu().numpy()
         held = torch.from_numpy(self.data.held_out).to(self.compute.device).float().unsqueeze(1) / 255
         noise = torch.randn(
-            len(held), model.latent, generator=self._generator(turn.measure), device=self.compute.device
+            len(held), model.latent, generator=self.compute.generator(turn.measure), device=self.compute.device
         )
         logits, mean, log_variance = model(held.contiguous(memory_format=torch.channels_last), noise)
         error, divergence = elbo_terms(logits, held, mean, log_variance)
@@ -139,7 +139,7 @@ class VAELearner:
         return {name: np.array([float(value)]) for name, value in found.items()}
 
     def _of_minority(self, model: VAE, rng: np.random.Generator) -> dict[str, float]:
-        images = decode_means(model, STUDENT_IMAGES, self._generator(rng), self.compute)
+        images = decode_means(model, STUDENT_IMAGES, self.compute.generator(rng), self.compute)
         labels = self.eyes[0].labels(images)
         return self.minority.measures((images * 255).round().to(torch.uint8).cpu().numpy(), labels, self.data, rng)
 
@@ -150,16 +150,10 @@ class VAELearner:
 
     def _fit(self, items: Images, turn: Turn, kept: Path | None) -> VAE:
         schedule = Schedule(self.config.epochs, self.config.batch)
-        checkpoint = turn.scratch / f"fit-{turn.g:04d}.safetensors" if turn.scratch else None
         binarise = self.config.variant == "binarised"
-        options = {"binarise": binarise, "checkpoint": checkpoint, "kept": kept}
-        try:
+        options = {"binarise": binarise, "checkpoint": turn.file("fit"), "kept": kept}
+        with fitting(turn.g):
             return fit(self.network, items, self.n, schedule, turn.fit, self.compute, **options)
-        except Diverged as error:
-            raise ConfigError(f"generation {turn.g}, {error}; what was done before is kept") from None
-
-    def _generator(self, rng: np.random.Generator) -> torch.Generator:
-        return torch.Generator(self.compute.device).manual_seed(int(rng.integers(2**63)))
 
 
 def load(config: Config, path: Path | None) -> datasets.ImageSet | None:
@@ -180,7 +174,7 @@ def build(
     seen = np.sort(order[:n])
     left = len(order) - n
     config.require_aside(left, "images", "lower n, or take fewer")
-    reserve = _Reserve(data.images[order[n:]]).draw if left else None
+    reserve = helpings(data.images[order[n:]], _whole)
     source = Source(_whole(data.images[seen]), n, reserve, "set some aside with a smaller --set n=")
     return source, VAELearner(config, regime, data, n, minority)
 
@@ -227,26 +221,11 @@ def report(record: Record) -> list[str]:
         lines.append(f"class entropy: {entropy[0]:.3g} -> {entropy[1]:.3g} bits")
     else:
         lines.append("left out, because no archived classifier knows these images: what it would see in them")
-    most, there = said["config"]["most"], said["data"]["images"]
-    if 0 < most < there and not said["config"]["n"]:
-        lines.append(f"learned from {most:,} of {there:,} images, the limit of profile {said['profile']}: --set most=0")
-    if ignored := said["data"].get("ignored"):
-        lines.append(f"ignored in {said['data']['name']}: {', '.join(ignored)}")
-    return lines
+    return lines + datasets.remarks(said)
 
 
 def _whole(images: np.ndarray) -> Images:
     return Images((Part(len(images), images),))
-
-
-@dataclass(frozen=True)
-class _Reserve:
-    """Images set aside before generation 0; generation g gets the g-th helping."""
-
-    images: np.ndarray
-
-    def draw(self, n: int, g: int, rng: np.random.Generator) -> Images:
-        return _whole(self.images[(g - 1) * n : g * n])
 
 
 def work(config: Config) -> float:
