@@ -143,6 +143,7 @@ BENCHMARKS = [
         llm_steps.their_steps,
         bar=1.3,
         threads=llm_steps.THREADS,
+        also=llm_steps.rate,
     ),
     Benchmark(
         "gan-step",

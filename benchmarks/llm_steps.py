@@ -1,11 +1,11 @@
-"""The language model at work, in the shape of the `laptop` base: writing and learning, against transformers' own ways.
+"""The language model at work: the `laptop` base writes and learns, against transformers' own ways.
 
-Times do not depend on what a network has learned, so its weights are drawn. Which rows are equal does, so that is
-looked up with the archived base where there is one.
+Prompts are blocks of CPython's language reference, which is everywhere.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import tempfile
 import time
@@ -14,25 +14,27 @@ import numpy as np
 import torch
 from transformers import OPTForCausalLM, Trainer, TrainingArguments
 
-from model_collapse import device
-from model_collapse.datasets import DataError
-from model_collapse.llm.base import SHAPES, load_base, new_model
+from model_collapse import datasets, device
+from model_collapse.llm.base import load_base
 from model_collapse.llm.decoding import Decoding, write
-from model_collapse.llm.finetune import Schedule, fine_tune
-from model_collapse.llm.tokens import BLOCK
+from model_collapse.llm.finetune import Schedule, fine_tune, token_losses
+from model_collapse.llm.tokens import BLOCK, cut, encode
 
-SHAPE, PROMPTS, BATCH, STEPS = SHAPES["laptop"], 128, 128, 8
+from . import matrix_rate
+
+PROMPTS, BATCH, STEPS, COMPARED = 128, 128, 8, 512
 THREADS = 2
 
 
 @functools.cache
 def _model() -> OPTForCausalLM:
-    return new_model(SHAPE, SHAPE.vocabulary, np.random.default_rng(0)).eval()
+    return load_base("laptop")[0]
 
 
 @functools.cache
 def _ids(rows: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(4, SHAPE.vocabulary, (rows, BLOCK))
+    blocks = cut(encode(datasets.language_reference().text, load_base("laptop")[1]))
+    return blocks[:rows].astype(np.int64)
 
 
 def _timed(work, tokens: int) -> float:
@@ -82,15 +84,14 @@ def their_samples() -> float:
 
 def our_steps() -> float:
     """One epoch of `STEPS` steps."""
-    model, rows = new_model(SHAPE, SHAPE.vocabulary, np.random.default_rng(0)), STEPS * BATCH
+    model, rows = copy.deepcopy(_model()), STEPS * BATCH
     rng, compute = np.random.default_rng(0), device.compute()
     return _timed(lambda: fine_tune(model, _ids(rows), rows, Schedule(1, BATCH), rng, compute), rows * BLOCK)
 
 
 def their_steps() -> float:
     """The same by the library's `Trainer`, with its defaults but for batch, precision and reports."""
-    rows = STEPS * BATCH
-    model = new_model(SHAPE, SHAPE.vocabulary, np.random.default_rng(0))
+    model, rows = copy.deepcopy(_model()), STEPS * BATCH
     data = [{"input_ids": x, "labels": x} for x in torch.from_numpy(_ids(rows))]
     with tempfile.TemporaryDirectory() as folder:
         options = {"num_train_epochs": 1, "per_device_train_batch_size": BATCH, "learning_rate": 2e-5}
@@ -103,11 +104,7 @@ def their_steps() -> float:
 
 def equal_rows(_: float) -> dict[str, float]:
     """Share of prompts after which ours and theirs write the same 64 tokens, in single precision and in bf16."""
-    try:
-        model = load_base("laptop")[0]
-    except DataError:
-        model = _model()
-    prompts, found = torch.from_numpy(_ids(PROMPTS)), {}
+    model, prompts, found = _model(), torch.from_numpy(_ids(COMPARED)), {}
     options = {"num_beams": 5, "do_sample": False, "min_new_tokens": BLOCK, "max_new_tokens": BLOCK}
     for precision in ("fp32", "bf16"):
         with device.Compute("cpu", precision).autocast(), torch.no_grad():
@@ -115,3 +112,13 @@ def equal_rows(_: float) -> dict[str, float]:
             ours = write(model, prompts, BLOCK, Decoding(5))
         found[f"equal_rows_{precision}"] = float((ours == theirs).all(dim=1).float().mean())
     return found
+
+
+def rate(microseconds: float) -> dict[str, float | str]:
+    """How much of the rate of large matrix products learning reaches."""
+    model, ids = copy.deepcopy(_model()).train(), torch.from_numpy(_ids(BATCH))
+
+    def step() -> None:
+        token_losses(model, ids).mean().backward()
+
+    return matrix_rate.reached(step, microseconds * BATCH * BLOCK / 1e3, THREADS)

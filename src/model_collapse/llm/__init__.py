@@ -326,7 +326,7 @@ def report(record: Record) -> list[str]:
 
 def work(config: Config) -> float:
     """Tokens that all fits see, and those that are written, weighed by what they cost."""
-    blocks = config.n or config.most or (37_000 if config.text == "wikitext" else 3_000)
+    blocks = config.n or config.most or (50_000 if config.text == "wikitext" else 3_000)
     passes = 3 * config.epochs + (10 if config.beams else 3)
     return config.chains * (config.generations + 1) * blocks * BLOCK * passes * COST_OF_SHAPE.get(config.base, 30.0)
 
@@ -342,12 +342,12 @@ PROFILES = {
         chains=1, generations=3, base="quick", start="scratch", text="reference", most=1000, epochs=8, batch=32,
         rate=3e-3, threads=2, marks=_EVERY,
     ),
-    "laptop": Config(chains=3, generations=9, n=2400, epochs=5, batch=32, rate=5e-4, threads=2, marks=_EVERY),
+    "laptop": Config(chains=3, generations=9, n=2560, epochs=5, batch=32, rate=5e-4, threads=2, marks=_EVERY),
     "paper": Config(chains=5, generations=9, base="paper", epochs=5, batch=128, rate=2e-5, threads=2, marks=_EVERY),
 }  # fmt: skip
 
 _ONE = {"laptop": {"chains": 1}}  # controls that no verdict reads
-_OPT = {"base": "facebook/opt-125m", "rate": 2e-5}
+_OPT = {"base": "facebook/opt-125m", "n": 0, "batch": 128, "rate": 2e-5}
 _SCRATCH = {"start": "scratch", "epochs": 10}
 STUDIES = {
     "beam5-replace": Study("replace", "beam5"),

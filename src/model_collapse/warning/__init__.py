@@ -1,0 +1,90 @@
+"""An alarm that goes off before the averages move: two sets of items, one trusted, held against each other.
+
+The first thing that recursion takes away is what is rare, long before a mean, a perplexity or a Fréchet distance tells.
+So the alarm looks at tails and at coverage, beside one test that sees any difference, and its rate of false alarms on
+sets that were drawn alike is the one that was asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .permutation import Statistic, adjusted, of_points, of_words
+from .sets import KINDS, ItemSet, joined, read_set
+
+__all__ = ["KINDS", "LEAST", "Verdict", "WatchError", "read_set", "watch"]
+
+LEAST = 40  # items of each set
+MOST = 2000  # items of each set that are looked at
+DEALS = 999
+
+
+class WatchError(ValueError):
+    """Two sets that cannot be held against each other. The message is one line."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out.
+
+    Attributes
+    ----------
+    alarm : {"none", "collapse", "other"}
+        Nothing at this rate; less of what is rare, or a part of the reference missing and nothing strange in its
+        place; another difference, such as a shift.
+    statistics : dict
+        Of each, its ``value``, the ``expected`` one (median over random deals) and its adjusted ``p``.
+    items : tuple of int
+        Of reference and candidate, as far as they were looked at.
+    """
+
+    alarm: str
+    rate: float
+    kind: str
+    items: tuple[int, int]
+    statistics: dict[str, dict[str, float]]
+
+    def report(self) -> dict:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+def watch(reference: ItemSet, candidate: ItemSet, rate: float = 0.05, *, deals: int = DEALS, seed: int = 0) -> Verdict:
+    """Hold a candidate against a reference.
+
+    The sets must be random draws of independent items for the rate to hold: two halves of one shuffled corpus are, its
+    first and its last chapter are not.
+
+    Parameters
+    ----------
+    rate : float
+        Of false alarms, over all statistics together.
+    deals : int
+        Random deals of the labels; more are taken where `rate` needs them.
+
+    Raises
+    ------
+    WatchError
+        Where the sets are of different kinds or shapes, or too small, or the rate is no probability.
+    """
+    if not 0 < rate < 1:
+        raise WatchError(f"a rate of false alarms lies between 0 and 1, not at {rate:g}")
+    if reference.kind != candidate.kind:
+        raise WatchError(f"{reference.name} holds {reference.kind}, {candidate.name} {candidate.kind}")
+    for one in (reference, candidate):
+        if len(one) < LEAST:
+            raise WatchError(f"{one.name} has {len(one)} items ({one.unit}); {LEAST} are needed")
+    rng = np.random.default_rng(seed)
+    ours, theirs = (one.some(MOST, rng) for one in (reference, candidate))
+    both = joined(ours, theirs)
+    statistics: list[Statistic] = of_points(both.points) + (of_words(both.words) if both.words is not None else [])
+    labels = np.arange(len(ours) + len(theirs)) >= len(ours)
+    found = adjusted(statistics, labels, max(deals, math.ceil(10 / rate)), rng)
+    said = {statistic.says for statistic in statistics if found[statistic.name][2] <= rate}
+    collapse = "narrow" in said or ("missing" in said and "strange" not in said)
+    alarm = "collapse" if collapse else "other" if said else "none"
+    described = {name: dict(zip(("value", "expected", "p"), values, strict=True)) for name, values in found.items()}
+    return Verdict(alarm, rate, reference.kind, (len(ours), len(theirs)), described)
