@@ -785,7 +785,7 @@ def test_rules_share_no_fingerprint_by_accident():
 
 def test_rules_in_force_names_the_claims_that_read_a_family():
     assert set(rules_in_force("discrete")) == {"T1", "P-b.theory"}
-    assert set(rules_in_force("regression")) == {"A1", "A2", "S1", "F1"}
+    assert set(rules_in_force("regression")) == {"A1", "A2", "S1"}
     assert rules_in_force("nothing") == {}
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import gammaln, psi
+from scipy.special import digamma, gammaln, ndtr
 
 __all__ = [
     "accumulate_mean_variance",
@@ -30,6 +30,8 @@ __all__ = [
     "marginal_variance",
     "typical_variance",
     "replace_test_error",
+    "verifier_accuracy",
+    "verifier_breakdown",
 ]
 
 
@@ -85,13 +87,13 @@ def marginal_variance(fits: ArrayLike, n: int) -> np.ndarray:
 
 
 def typical_variance(fits: ArrayLike, n: int) -> np.ndarray:
-    """Geometric mean of the fitted variance after `fits` fits: exp(fits [psi((n-1)/2) - ln((n-1)/2)]).
+    """Geometric mean of the fitted variance after `fits` fits: exp(fits [digamma((n-1)/2) - ln((n-1)/2)]).
 
     About exp(-fits / (n - 1)). The median lies within a fraction of a per cent of it, as the logarithm of a product of
     many factors is nearly symmetric.
     """
     half = (n - 1) / 2
-    return np.exp(np.asarray(fits, dtype=float) * (psi(half) - np.log(half)))
+    return np.exp(np.asarray(fits, dtype=float) * (digamma(half) - np.log(half)))
 
 
 def accumulate_variance(n: int, fits: int) -> np.ndarray:
@@ -158,6 +160,27 @@ def fixed_share_error(d: int, n: ArrayLike, sigma: float, share: ArrayLike, qual
     """The same to the next order: sigma^2 d / (n - d - 1) + p^2 c^2 + p (1 - p) c^2 d / n."""
     n, share = np.asarray(n, dtype=float), np.asarray(share, dtype=float)
     return sigma**2 * d / (n - d - 1) + quality * (share**2 + share * (1 - share) * d / n)
+
+
+def verifier_breakdown(phi: ArrayLike, psi: ArrayLike) -> np.ndarray:
+    """Share of wrong labels up to which what a verifier keeps has more right ones, 1 / (1 + psi / phi).
+
+    Feng et al. (arXiv 2406.07515): it keeps a right label with probability phi, a wrong one with probability psi.
+    """
+    phi, psi = np.asarray(phi, dtype=float), np.asarray(psi, dtype=float)
+    return phi / (phi + psi)
+
+
+def verifier_accuracy(d: int, n: int, gap: float, p: ArrayLike, phi: float, psi: float) -> np.ndarray:
+    """Accuracy of the mean of n verified labels times their points, each sum taken at its expectation.
+
+    The mean has n ((1 - p) phi - p psi) gap along the true direction, and n ((1 - p) phi + p psi) d as the squared
+    length of its noise; the accuracy of a direction at angle a is Phi(gap cos a).
+    """
+    p = np.asarray(p, dtype=float)
+    right, wrong = n * (1 - p) * phi, n * p * psi
+    along = (right - wrong) * gap
+    return ndtr(gap * along / np.sqrt(along**2 + (right + wrong) * d))
 
 
 def lost_by(copies: ArrayLike, generations: int) -> np.ndarray:

@@ -16,6 +16,7 @@ FAMILIES = {
     "llm": "model_collapse.llm",
     "regression": "model_collapse.theory.regression",
     "vae": "model_collapse.vae",
+    "verifier": "model_collapse.theory.verifier",
 }
 """Every family that can be run, and its room."""
 

@@ -8,7 +8,7 @@ regression/``replace``, ``accumulate``
     config ``d``, ``n`` (items a pool, T in the theorem), ``sigma``; ``test_error``, g to 999.
 regression/``fixed-share``
     arms over ``n`` and ``synthetic_share``, config ``d``, ``sigma``, ``quality`` (c^2); ``test_error`` at g = 1.
-regression/``verifier``
+verifier/``sweep``
     arms over ``p`` (share of wrong labels), ``phi`` (a right label is kept), ``psi`` (a wrong one is kept);
     ``accuracy`` of the classifier fitted on what was kept, at the last generation.
 """
