@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,14 @@ class Points:
     @property
     def size(self) -> int:
         return self.x.shape[1]
+
+    @property
+    def chains(self) -> int:
+        return len(self.x)
+
+    def pick(self, numbers: np.ndarray) -> Points:
+        """The items of every chain with these numbers, (chains, n)."""
+        return replace(self, x=np.take_along_axis(self.x, numbers[:, :, None], axis=1))
 
     def take(self, n: int, rng: np.random.Generator) -> Points:
         """`n` items of every chain without replacement; raises ValueError where there are fewer."""

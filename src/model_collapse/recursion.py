@@ -14,7 +14,7 @@ from .regimes import Items, Lineage, Pool, Regime, Source
 
 __all__ = ["Generation", "Learner", "Turn", "run", "stream"]
 
-PURPOSES = ("regime", "fit", "sample", "measure", "source")
+PURPOSES = ("regime", "fit", "sample", "measure", "source", "remedy")
 PREPARATION = 2**32 - 1  # stands where a generation's number would
 
 
@@ -65,6 +65,10 @@ class Turn:
     @cached_property
     def measure(self) -> np.random.Generator:
         return stream(self.seed, self.g, "measure")
+
+    @cached_property
+    def remedy(self) -> np.random.Generator:
+        return stream(self.seed, self.g, "remedy")
 
 
 def stream(seed: tuple[int, ...], g: int, purpose: str) -> np.random.Generator:

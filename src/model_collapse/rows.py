@@ -19,6 +19,14 @@ class Rows:
     def size(self) -> int:
         return len(next(iter(self.arrays().values())))
 
+    @property
+    def chains(self) -> int:
+        return 1
+
+    def pick(self, numbers: np.ndarray) -> Self:
+        """The items of the one chain with these numbers, (1, n)."""
+        return type(self)(**{name: x[numbers[0]] for name, x in self.arrays().items()})
+
     def take(self, n: int, rng: np.random.Generator) -> Self:
         """`n` items without replacement, in the order in which they stand; raises ValueError where there are fewer."""
         if n > self.size:

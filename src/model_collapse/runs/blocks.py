@@ -14,6 +14,7 @@ from .. import archive
 from ..archive import BlockState, History
 from ..recursion import Generation
 from ..recursion import run as loop
+from ..remedies import make_remedy, treated
 from .settings import BaseConfig, ConfigError, label
 
 __all__ = ["Block", "kept_samples", "merge_blocks", "run_block"]
@@ -64,6 +65,8 @@ def run_block(
     source, learner = build(config, regime, chains, seed, data)
     if regime.n_real:
         source.require_reserve()
+    if remedy := make_remedy(config.remedy):
+        learner = treated(learner, source, remedy)
     options = {"measured": set(measured.tolist()), "scratch": state.folder if state else None, "on": on}
     chunk: dict[str, list[np.ndarray]] = {}
     since = time.perf_counter()

@@ -244,10 +244,11 @@ class Family:
             raise ConfigError(f"family {self.name!r} has no {kind} {name!r}{nearest(name, sorted(known))}")
 
     def identity(self, config: BaseConfig, swept: tuple[dict[str, Any], ...], seed: int, data: Any) -> dict[str, Any]:
-        """What makes two runs the same."""
+        """What makes two runs the same; a remedy where there is one."""
+        settings = dataclasses.asdict(config)
         return {
             "protocol": self.protocol,
-            "config": dataclasses.asdict(config),
+            "config": settings if config.remedy else {k: x for k, x in settings.items() if k != "remedy"},
             "arms": [{"label": label(arm), "settings": arm} for arm in swept],
             "seed": seed,
             "chains": config.chains,

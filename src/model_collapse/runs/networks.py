@@ -14,7 +14,7 @@ from .settings import BaseConfig, ConfigError
 __all__ = ["NetworkConfig"]
 
 # What only matters after generation 0, or for how many chains there are.
-LATER = ("chains", "generations", "regime", "variant", "share", "n_real", "n_synthetic", "grid", "marks")
+LATER = ("chains", "generations", "regime", "variant", "share", "n_real", "n_synthetic", "grid", "marks", "remedy")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import archive
 from ..regimes import Regime, make_regime
+from ..remedies import make_remedy
 
 __all__ = ["BaseConfig", "ConfigError", "Study", "arms", "label"]
 
@@ -41,6 +42,8 @@ class BaseConfig:
         Generations that a source names.
     threads : int
         Threads of BLAS; equal bits are promised at equal count.
+    remedy : str
+        What is done to pools or samples, such as ``filter(0.9, 0.1)``; see `model_collapse.remedies`.
     """
 
     chains: int = 1
@@ -54,6 +57,7 @@ class BaseConfig:
     grid: str = "full"
     marks: tuple[int, ...] = ()
     threads: int = 1
+    remedy: str = ""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -63,6 +67,7 @@ class BaseConfig:
         self.require(0 <= self.share <= 1, f"share must lie in [0, 1], not {self.share:g}")
         self.require(all(g >= 0 for g in self.marks), "marks are generations and must not be negative")
         self.require_one_of("grid", "full", "marks", "ends")
+        make_remedy(self.remedy)
 
     @staticmethod
     def require(condition: bool, message: str) -> None:
