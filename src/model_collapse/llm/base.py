@@ -200,7 +200,7 @@ def make_base(
     """Make a base of the project anew from the books, and return its card.
 
     The last books are held out. The card says how well it predicts them in blocks of 64 tokens, beside a trigram model
-    of the very tokens that it has seen.
+    of the very tokens that it has seen. A base that lies there, of that seed and shape, is not trained again.
 
     Raises
     ------
@@ -209,11 +209,13 @@ def make_base(
     """
     shape, texts = SHAPES[name], datasets.books()
     seen, held = texts[:-HELD_OUT], texts[-HELD_OUT:]
-    tokenizer = _opt_tokenizer() if shape.opt else train_tokenizer(seen[::4], shape.vocabulary)
-    model = pretrain(shape, seen, tokenizer, folder, seed=seed, on=on)
+    if not _made(folder, shape, seed):
+        tokenizer = _opt_tokenizer() if shape.opt else train_tokenizer(seen[::4], shape.vocabulary)
+        pretrain(shape, seen, tokenizer, folder, seed=seed, on=on)
+    model, tokenizer = _own(folder)
     compute = device.compute()
     tested = cut(np.concatenate([encode(text, tokenizer) for text in held]))
-    ours = block_losses(model, tested, compute).mean()
+    ours = block_losses(model.to(compute.device), tested, compute).mean()
     blocks = cut(np.concatenate([encode(text, tokenizer) for text in seen]), shape.context)
     some = blocks[np.unique(_order(len(blocks), -(-shape.tokens // shape.context), seed))]
     theirs = Trigrams(some.reshape(-1, BLOCK), len(tokenizer)).token_losses(tested).mean()
@@ -221,6 +223,16 @@ def make_base(
     card = _card(folder) | {"held_out": held_out}
     write_json(folder / "card.json", card)
     return card
+
+
+def _made(folder: Path, shape: Shape, seed: int) -> bool:
+    """Whether a base of that shape and seed lies there; `ArchiveError` where it is of another."""
+    if not (folder / "card.json").is_file():
+        return False
+    card = _card(folder)
+    if card["shape"] != asdict(shape) or card["seed"] != seed:
+        raise ArchiveError(f"base at {folder.name}: another shape or seed; take another folder, or delete it")
+    return True
 
 
 def _opt_tokenizer() -> PreTrainedTokenizerFast:
