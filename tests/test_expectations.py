@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 
 from model_collapse import expectations as ex
+from model_collapse.archive import History
+from model_collapse.points import Points
+from model_collapse.recursion import run
+from model_collapse.regimes import HUMAN, REGIMES, Source, make_regime
 
 
 def test_c4_is_the_mean_of_the_sample_sd():
@@ -99,3 +103,54 @@ def test_the_floor_of_a_fixed_share_does_not_fall_with_the_sample():
 
 def test_marginal_variance():
     assert ex.marginal_variance(10, 100) == pytest.approx(1.1)
+
+
+N, CHAINS, GENERATIONS = 40, 300, 6
+
+
+class Echo:
+    """A learner that learns nothing: the lineage of pools does not depend on models."""
+
+    def __init__(self, needed: int):
+        self.needed = needed
+
+    def prepare(self, source, turn):
+        pass
+
+    def fit(self, pool, turn):
+        return None
+
+    def sample(self, model, pool, turn):
+        return Points(turn.sample.standard_normal((CHAINS, self.needed, 1)))
+
+    def measure(self, model, synthetic, turn):
+        return {}
+
+
+RUNS = {
+    "replace": {},
+    "keep": {"share": 0.25},
+    "augment": {},
+    "accumulate": {},
+    "accumulate_subsample": {},
+    "fresh": {"n_real": 8, "n_synthetic": 24},
+}
+
+
+@pytest.mark.parametrize("name", REGIMES)
+def test_the_expected_human_share_is_what_a_run_of_the_loop_has(name):
+    regime = make_regime(name, **RUNS[name])
+    source = Source(Points(np.zeros((CHAINS, N, 1))), N, lambda n, g, rng: Points(np.zeros((CHAINS, n, 1))))
+    turns = run(Echo(regime.needed(N)), source, regime, GENERATIONS, history=History(regime.memory), seed=(0, 0, 0))
+    found = np.array([turn.lineage.share(HUMAN) for turn in turns])
+    expected = ex.expected_human_share(name, np.arange(GENERATIONS + 1), **RUNS[name])
+    g = np.arange(GENERATIONS + 1)
+    spread = np.sqrt(g / (g + 1) ** 2 * g / ((g + 1) - 1 / N) / N)  # of a hypergeometric share in one chain
+    allowed = 4 * spread / np.sqrt(CHAINS) if name == "accumulate_subsample" else 0 * spread
+    assert (np.abs(found - expected) <= allowed + 1e-12).all()
+    assert (np.abs(found[1:] - expected[1:] - 0.02) > allowed[1:]).all()  # a planted error shows
+
+
+def test_the_expected_human_share_of_a_regime_that_is_none():
+    with pytest.raises(ValueError, match="no closed form for regime 'fresch'"):
+        ex.expected_human_share("fresch", 1)

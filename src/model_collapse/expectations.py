@@ -20,6 +20,7 @@ __all__ = [
     "accumulate_test_error_bound",
     "accumulate_variance",
     "c4",
+    "expected_human_share",
     "expected_w2_squared",
     "expected_w2_squared_limit",
     "first_order_w2_squared",
@@ -193,3 +194,40 @@ def lost_by(copies: ArrayLike, generations: int) -> np.ndarray:
     for _ in range(generations):
         q = np.exp(q - 1)
     return q ** np.asarray(copies, dtype=float)
+
+
+def expected_human_share(
+    regime: str, generations: ArrayLike, *, share: float = 0.1, n_real: int = 0, n_synthetic: int = 0
+) -> np.ndarray:
+    """Expected share of human items in pool g, for a source with as many items as a pool; 1 at g = 0.
+
+    0 under ``replace``, the share that is kept under ``keep``, 1/2 under ``augment``, 1 / (g + 1) under ``accumulate``,
+    a / (a + b) under ``fresh(a, b)``; exact in every chain. Under ``accumulate_subsample`` it is 1 / (g + 1) as well,
+    as a mean over chains: n items are drawn without replacement from (g + 1) n, of which n are human, so the count is
+    hypergeometric. Items are counted that people made and that stand in the pool themselves. Ancestry is another
+    thing: each model descends from human data, however few are left.
+
+    Parameters
+    ----------
+    generations : array_like of int
+        Indices g of pools.
+    share : float
+        ``keep``: human share of a pool; exact where that makes whole items, else a pool holds the nearest whole number.
+    n_real, n_synthetic : int
+        ``fresh``: never-used human items and items of the last sample in every pool.
+
+    Raises
+    ------
+    ValueError
+        For a name that is no regime's.
+    """
+    g = np.asarray(generations, dtype=float)
+    if regime == "fresh":
+        later = n_real / (n_real + n_synthetic)
+    elif regime in ("accumulate", "accumulate_subsample"):
+        later = 1 / (g + 1)
+    elif regime in (constant := {"replace": 0.0, "keep": share, "augment": 0.5}):
+        later = constant[regime]
+    else:
+        raise ValueError(f"no closed form for regime {regime!r}")
+    return np.where(g == 0, 1.0, later)
