@@ -1,4 +1,4 @@
-"""The command line: ``model-collapse run | plan | pretrain | verify | claims``."""
+"""The command line: ``model-collapse run | plan | pretrain | verify | claims | new-key | seal | audit``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from . import claims as scorecard
 from .archive import ArchiveError
 from .datasets import DataError
 from .families import FAMILIES, family
+from .provenance import UNTRUSTED, LedgerError, ProvenanceError
+from .provenance.commands import COMMANDS
 from .regimes import RegimeError, make_regime, nearest
 from .runs import ConfigError, Family, cache_root, results_root
 
@@ -29,6 +31,8 @@ INTERRUPTED = 130
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Model Collapse, Replicated: run the loop, judge the claims."
 )
+for command, does in COMMANDS.items():
+    app.command(command)(does)
 
 
 @app.command("run")
@@ -193,11 +197,17 @@ def claims_command(
 
 
 def main() -> None:
-    """Run the command line; every foreseeable failure is one line on standard error and exit status 1."""
+    """Run the command line; every foreseeable failure is one line on standard error and exit status 1.
+
+    A ledger that cannot be trusted has a status of its own, see `model_collapse.provenance.auditing`.
+    """
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         status = app(standalone_mode=False) or 0
-    except (ConfigError, RegimeError, DataError, ArchiveError) as error:
+    except LedgerError as error:
+        typer.echo(f"model-collapse: {error}", err=True)
+        sys.exit(UNTRUSTED)
+    except (ConfigError, RegimeError, DataError, ArchiveError, ProvenanceError) as error:
         sys.exit(f"model-collapse: {error}")
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED

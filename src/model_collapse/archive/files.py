@@ -15,6 +15,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -31,6 +32,7 @@ __all__ = [
     "write_bytes",
     "write_folder",
     "write_json",
+    "write_stream",
 ]
 
 
@@ -83,9 +85,14 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     _write(path, lambda stream: np.savez(stream, **arrays))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file as it is."""
-    _write(path, lambda stream: stream.write(content))
+def write_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Write a file as it is; `mode` says who may read it, less what the process denies to all its files."""
+    _write(path, lambda stream: stream.write(content), mode)
+
+
+def write_stream(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Write what `fill` puts into the stream it is given, atomically; raises `ArchiveError` as `write_json` does."""
+    _write(path, fill)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -140,12 +147,12 @@ def probe(folder: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _write(path: Path, fill: Callable) -> None:
+def _write(path: Path, fill: Callable[[BinaryIO], object], mode: int = 0o666) -> None:
     with one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
-            with open(aside, "wb") as stream:
+            with open(aside, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
                 fill(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
