@@ -1,4 +1,7 @@
-"""The command line: ``model-collapse run | plan | pretrain | verify | claims | new-key | seal | audit``."""
+"""The command line: ``model-collapse run | plan | pretrain | verify | claims``.
+
+``new-key | seal | audit | credentials`` come from `model_collapse.provenance.commands`.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 `seal` writes for each file of a folder, or each line of a JSONL file, who made it; `audit` says which items still are
 what was sealed, with their shares, and which are unknown or tampered with. Keys are Ed25519, from the library
-``cryptography`` (the extra ``provenance``), which only they need.
+``cryptography`` (the extra ``provenance``), which only they need. The module ``credentials`` exports what a run was for
+programs that know nothing of ledgers, by way of ``c2pa-python`` (the extra ``credentials``).
 """
 
 from .auditing import TAMPERED, UNKNOWN, UNTRUSTED, Finding, Report, audit

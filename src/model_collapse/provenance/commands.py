@@ -1,4 +1,4 @@
-"""The commands of provenance: ``model-collapse new-key | seal | audit``."""
+"""The commands of provenance: ``model-collapse new-key | seal | audit | credentials``."""
 
 from __future__ import annotations
 
@@ -68,6 +68,21 @@ def audit_command(
     return report.status
 
 
+def credentials_command(
+    run: Annotated[str, typer.Argument(metavar="FAMILY/RUN", help="Such as gmm/paper-blob-replace")],
+    key: Annotated[Path, typer.Option(metavar="PRIVATE", help="Your private key; model-collapse new-key makes one")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it goes; made if it is not there")],
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+    ] = None,
+) -> None:
+    """Export what a run was as content credentials (C2PA), signed without a network."""
+    from .credentials import export_credentials
+
+    export_credentials(sealing.record_of(run, results or results_root()), keys.read_private(key), out)
+    typer.echo(f"{run}: its manifest, signed as content credentials, is in {out}")
+
+
 def _text(report: Report) -> list[str]:
     lines = [f"{shown(report.corpus)}: {report.items:,} items against {shown(report.ledger)} of {report.sealed}"]
     lines += [f"{name:20s} {count:>10,d} {report.share(count):>8.2%}" for name, count in report.counts()]
@@ -85,5 +100,10 @@ def _text(report: Report) -> list[str]:
     ]
 
 
-COMMANDS = {"new-key": new_key_command, "seal": seal_command, "audit": audit_command}
+COMMANDS = {
+    "new-key": new_key_command,
+    "seal": seal_command,
+    "audit": audit_command,
+    "credentials": credentials_command,
+}
 """The commands by name."""

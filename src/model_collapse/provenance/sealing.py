@@ -14,12 +14,12 @@ from ..archive import load_record
 from .errors import LedgerError, ProvenanceError, shown
 from .items import FOLDER, LINES, Item, form_of, read_items
 from .keys import public_bytes
-from .ledger import Entry, Ledger, Statement, read_ledger, write_ledger
+from .ledger import RUN, Entry, Ledger, Statement, read_ledger, write_ledger
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["Sealed", "beside", "corpus_and_ledger", "seal", "statement"]
+__all__ = ["Sealed", "beside", "corpus_and_ledger", "record_of", "seal", "statement"]
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,18 @@ def statement(origin: str, generation: int | None, run: str | None, results: Pat
     """
     if run is None:
         return Statement(origin, generation)
-    Statement(origin, generation, run, "0" * 64)  # before a name is looked for on the disk
-    manifest = load_record(results / run).manifest
+    Statement(origin, generation, run, "0" * 64)  # before a record is looked for
+    manifest = load_record(record_of(run, results)).manifest
     if generation > manifest["generations"]:
         raise ProvenanceError(f"run {run} ends at generation {manifest['generations']}, before {generation}")
     return Statement(origin, generation, run, manifest["identity"])
+
+
+def record_of(run: str, results: Path) -> Path:
+    """The folder of a run's record; raises `ProvenanceError` where the name is none that a run can have."""
+    if not RUN.fullmatch(run):
+        raise ProvenanceError(f"a run is named FAMILY/RUN, not {shown(run)}")
+    return results / run
 
 
 def seal(
