@@ -152,7 +152,7 @@ def _kind(entry: os.DirEntry) -> str:
 
 
 def _lines(path: Path, strict: bool) -> Iterator[Item]:
-    with _opened(path, path.name) as stream:
+    with _opened(path, path.name, follow=True) as stream:
         number, piece = 0, stream.readline(PIECE)
         while piece:
             number += 1
@@ -184,10 +184,10 @@ def _is_json(line: bytearray) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: str | Path, what: str) -> Iterator[BinaryIO]:
-    """A plain file, not a link to one, that is the same when it was read as before."""
-    flags = getattr(os, "O_NOFOLLOW", 0) if isinstance(path, str) else 0
-    flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe that took the file's place must not be waited for
+def _opened(path: str | Path, what: str, follow: bool = False) -> Iterator[BinaryIO]:
+    """A plain file that is the same when it was read as before; not one behind a link, unless a person named it."""
+    flags = getattr(os, "O_NONBLOCK", 0)  # a pipe that took the file's place must not be waited for
+    flags |= 0 if follow else getattr(os, "O_NOFOLLOW", 0)
     try:
         with open(path, "rb", opener=lambda name, mode: os.open(name, mode | flags)) as stream:
             before = os.fstat(stream.fileno())
