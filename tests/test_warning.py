@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import binom, energy_distance, hypergeom
 
-from model_collapse import datasets
+from model_collapse import cli, datasets
 from model_collapse.datasets import DataError
 from model_collapse.warning import LEAST, WatchError, read_set, watch
 from model_collapse.warning.permutation import Statistic, adjusted, of_points, of_words
@@ -160,3 +161,35 @@ def test_too_few_items_and_impossible_rates():
         watch(enough, few)
     with pytest.raises(WatchError, match="lies between 0 and 1, not at 2"):
         watch(enough, enough, 2.0)
+
+
+def watched(capsys, monkeypatch, *arguments: str) -> tuple[int, str]:
+    """Exit status and what was printed of the real command line."""
+    monkeypatch.setattr("sys.argv", ["model-collapse", "watch", *arguments])
+    status = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        status = stop.code
+    out, err = capsys.readouterr()
+    return (status, out + err) if isinstance(status, int) else (1, f"{out}{err}{status}")
+
+
+def test_the_command_has_a_status_for_pipelines(tmp_path, capsys, monkeypatch):
+    rng = np.random.default_rng(10)
+    for name, x in {"a": rng.standard_normal((400, 2)), "b": rng.standard_normal((400, 2))}.items():
+        np.save(tmp_path / f"{name}.npy", x)
+        np.save(tmp_path / f"{name}-narrow.npy", 0.6 * x)
+        np.save(tmp_path / f"{name}-shifted.npy", x + 1)
+    paths = {path.stem: str(path) for path in tmp_path.iterdir()}
+    report = tmp_path / "report.json"
+    status, out = watched(capsys, monkeypatch, paths["a"], paths["b"], "--report", str(report))
+    assert status == 0 and out.endswith("no alarm\n")
+    said = json.loads(report.read_text())
+    assert (said["alarm"], said["reference"], said["items"]) == ("none", "a.npy", [400, 400])
+    assert watched(capsys, monkeypatch, paths["a"], paths["b-narrow"])[0] == 3
+    assert watched(capsys, monkeypatch, paths["a"], paths["b-shifted"])[0] == 4
+    status, out = watched(capsys, monkeypatch, paths["a"], str(tmp_path / "none.csv"))
+    assert status == 1 and out == "model-collapse: none.csv: No such file or directory"
+    status, out = watched(capsys, monkeypatch, paths["a"], paths["b"], "--rate", "0")
+    assert status == 1 and out.startswith("model-collapse: a rate of false alarms lies between 0 and 1")

@@ -1,6 +1,7 @@
 """The command line: ``model-collapse run | plan | pretrain | verify | claims``.
 
-``new-key | seal | audit | credentials`` come from `model_collapse.provenance.commands`.
+``new-key | seal | audit | credentials`` come from `model_collapse.provenance.commands`, ``watch`` from
+`model_collapse.warning.commands`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from .archive import ArchiveError
 from .datasets import DataError
 from .families import FAMILIES, family
 from .provenance import UNTRUSTED, LedgerError, ProvenanceError
-from .provenance.commands import COMMANDS
+from .provenance.commands import COMMANDS as OF_PROVENANCE
 from .regimes import RegimeError, make_regime, nearest
 from .runs import ConfigError, Family, cache_root, results_root
+from .warning import WatchError
+from .warning.commands import COMMANDS as OF_WARNING
 
 __all__ = ["main"]
 
@@ -34,7 +37,7 @@ INTERRUPTED = 130
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Model Collapse, Replicated: run the loop, judge the claims."
 )
-for command, does in COMMANDS.items():
+for command, does in (OF_PROVENANCE | OF_WARNING).items():
     app.command(command)(does)
 
 
@@ -210,7 +213,7 @@ def main() -> None:
     except LedgerError as error:
         typer.echo(f"model-collapse: {error}", err=True)
         sys.exit(UNTRUSTED)
-    except (ConfigError, RegimeError, DataError, ArchiveError, ProvenanceError) as error:
+    except (ConfigError, RegimeError, DataError, ArchiveError, ProvenanceError, WatchError) as error:
         sys.exit(f"model-collapse: {error}")
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
