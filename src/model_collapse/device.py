@@ -80,7 +80,7 @@ def compute(device: str = "auto", precision: str = "auto") -> Compute:
     """The one rule of device and precision.
 
     A GPU where there is one, else the processor. bf16 where the device has units for it, else fp32. Convolutions use
-    the layout ``channels_last`` everywhere. On the processor, memory that was freed stays with this process.
+    the layout ``channels_last`` everywhere. Freed memory of arrays up to 32 MiB stays with the process.
 
     Raises
     ------

@@ -268,13 +268,11 @@ def base_digest(name: str) -> str:
     DataError
         Where it is nowhere to be found.
     """
-    for folder in _places(name):
-        if (folder / "config.json").is_file():
-            files = sorted(path for path in folder.iterdir() if path.suffix in FILES and path.name != "card.json")
-            return digest({path.name: file_digest(path) for path in files})
-    if name in SHAPES:
-        raise _missing(name)
-    return str(_asked(name, AutoConfig)._commit_hash)
+    folder = _found(name)
+    if folder is None:
+        return str(_asked(name, AutoConfig)._commit_hash)
+    files = sorted(path for path in folder.iterdir() if path.suffix in FILES and path.name != "card.json")
+    return digest({path.name: file_digest(path) for path in files})
 
 
 def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
@@ -287,14 +285,20 @@ def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
     ArchiveError
         Where the weights of a base of our own are not those of its card.
     """
+    folder = _found(name)
+    if folder is None:
+        return _of_library(name)
+    return _own(folder) if (folder / "card.json").is_file() else _of_library(str(folder))
+
+
+def _found(name: str) -> Path | None:
+    """The folder of a base; None for a name that only the hub can know. `DataError` for one of our own that is gone."""
     for folder in _places(name):
-        if (folder / "card.json").is_file():
-            return _own(folder)
         if (folder / "config.json").is_file():
-            return _of_library(str(folder))
+            return folder
     if name in SHAPES:
         raise _missing(name)
-    return _of_library(name)
+    return None
 
 
 def _missing(name: str) -> DataError:
