@@ -10,6 +10,7 @@ from model_collapse.points import Points
 from model_collapse.recursion import Turn
 from model_collapse.regimes import HUMAN, Lineage, Pool, RegimeError, Source
 from model_collapse.remedies import detected, flagged, make_remedy, treated, weighted
+from model_collapse.theory import gaussian
 
 
 def test_a_detector_says_what_bayes_says():
@@ -104,6 +105,103 @@ def test_noise_keeps_a_mixture_from_narrowing():
     assert grown[0] < 1 < grown[1] == pytest.approx(1.09**10, rel=0.05)
 
 
+def test_a_filter_fills_a_pool_from_what_little_it_leaves():
+    source, pool = half_synthetic(2, 300)
+    learner = Listener()
+    treated(learner, source, make_remedy("filter(1, 0.9)")).fit(pool, Turn(1, (0, 0, 0)))
+    x = learner.pool.items.x
+    assert x.shape == (2, 300, 2) and (x < 5).all()
+    repeats = np.unique(x[0, :, 0], return_counts=True)[1]
+    assert 5 <= repeats.max() <= 20  # about thirty items are left, and each is wanted about ten times
+    with pytest.raises(RegimeError, match="generation 1: the remedy leaves no item of a pool"):
+        treated(learner, source, make_remedy("filter(1, 1)")).fit(pool, Turn(1, (0, 0, 0)))
+
+
+class Judge(Listener):
+    """Samples from a standard normal, twelve chains; the reward is the first coordinate."""
+
+    def sample(self, model: Points, pool: Pool, turn: Turn) -> Points:
+        return Points(turn.sample.standard_normal((12, 5000, 1)))
+
+    def reward(self, items: Points) -> np.ndarray:
+        return items.x[:, :, 0]
+
+    def measure(self, model: Points, synthetic: Points, turn: Turn) -> dict[str, np.ndarray]:
+        return {"size": np.full(12, synthetic.size)}
+
+
+@pytest.mark.parametrize(("k", "mean", "variance"), [(1, 0.0, 1.0), (2, 1 / np.sqrt(np.pi), 1 - 1 / np.pi)])
+def test_the_best_of_k_has_the_law_of_the_largest(k, mean, variance):
+    """Moments of the larger of two standard normals: 1 / sqrt(pi) and 1 - 1 / pi."""
+    source, pool = half_synthetic(12, 5000)
+    some = treated(Judge(), source, make_remedy(f"best({k})"))
+    x = some.sample(None, pool, Turn(1, (0, 0, 0)))
+    assert x.x.mean() == pytest.approx(mean, abs=4 / np.sqrt(60_000))
+    assert x.x.var() == pytest.approx(variance, abs=0.02)
+    assert some.measure(None, x, Turn(1, (0, 0, 0)))["reward"] == pytest.approx(x.x.mean(axis=(1, 2)))
+
+
+def test_a_contest_is_between_any_two_candidates_whatever_their_order():
+    """A sampler that sorts its items would otherwise let equals meet equals."""
+
+    class Sorting(Judge):
+        def sample(self, model, pool, turn):
+            return Points(np.sort(super().sample(model, pool, turn).x, axis=1))
+
+    source, pool = half_synthetic(12, 5000)
+    x = treated(Sorting(), source, make_remedy("best(2)")).sample(None, pool, Turn(1, (0, 0, 0)))
+    assert x.x.mean() == pytest.approx(1 / np.sqrt(np.pi), abs=0.02)
+
+
+def test_an_ensemble_learns_from_draws_with_replacement_and_samples_in_equal_parts():
+    class Remembers(Listener):
+        pools = []
+
+        def fit(self, pool, turn):
+            self.pools.append(pool.items.x)
+            return len(self.pools)
+
+        def sample(self, model, pool, turn):
+            return Points(np.full((3, 60, 1), float(model)))
+
+        def measure(self, model, synthetic, turn):
+            return {"model": np.full(3, float(model))}
+
+    source, pool = half_synthetic(3, 1000)
+    learner = Remembers()
+    some = treated(learner, source, make_remedy("ensemble(4)"))
+    some.fit(pool, Turn(0, (0, 0, 0)))
+    assert learner.pools[0] is pool.items.x  # model 0 is the one of every other run
+    assert some.fit(pool, Turn(1, (0, 0, 0))) == 2
+    for x in learner.pools[1:]:
+        distinct = len(np.unique(x[0, :, 0])) / x.shape[1]
+        assert distinct == pytest.approx(1 - np.exp(-1), abs=0.04)
+    assert not np.array_equal(learner.pools[1], learner.pools[2])
+    drawn = some.sample(2, pool, Turn(1, (0, 0, 0)))
+    assert drawn.x.shape == (3, 60, 1)
+    for chain in drawn.x:
+        assert np.unique(chain, return_counts=True)[1].tolist() == [15] * 4
+    assert some.measure(2, drawn, Turn(1, (0, 0, 0)))["model"] == pytest.approx(3.5)  # of models 2 to 5
+
+
+def test_transfer_ends_at_the_base():
+    """Without human items a weight on the base, however small, wins: the variance goes to the base's."""
+    scale = {"chains": 400, "block": 400, "n": 200, "items": "points", "progress": False}
+    record = gaussian.run(None, "smoke", generations=60, remedy="transfer(0.2, 2)", **scale)
+    assert record.at("variance", 1)["mean"] == pytest.approx((1 + 0.2 * 4) / 1.2, rel=0.05)
+    assert record.at("variance", 60)["mean"] == pytest.approx(4, rel=0.05)
+
+
+def test_curation_narrows_a_gaussian_and_a_human_tenth_stops_it():
+    scale = {"chains": 200, "block": 200, "n": 100, "items": "points", "generations": 20, "progress": False}
+    plain, kept = (
+        gaussian.run(None, "smoke", remedy="best(2)", **scale, **regime)
+        for regime in ({}, {"regime": "keep", "share": 0.1})
+    )
+    assert plain.at("sd", 20)["q50"] < 0.01 < 0.2 < kept.at("sd", 20)["q50"] < 0.6
+    assert plain.at("reward", 20)["mean"] > kept.at("reward", 20)["mean"] > plain.at("reward", 0)["mean"]
+
+
 @pytest.mark.parametrize("remedy", ["filter(0.9, 0.1)", "weights(0.9, 0.1)", "even"])
 def test_a_network_s_pool_can_be_treated(remedy):
     scale = {"chains": 1, "generations": 1, "epochs": 1, "regime": "augment", "progress": False}
@@ -115,6 +213,9 @@ IMPOSSIBLE = {
     "remedy 'filter' takes caught, wronged, not 1 numbers": "filter(0.9)",
     "remedy 'even' takes no numbers, not 1 numbers": "even(1)",
     r"remedy 'weights': caught must lie in \[0, 1\]": "weights(2, 0)",
+    "remedy 'best': k must be a whole number of at least 1, not 1.5": "best(1.5)",
+    "remedy 'ensemble': k must be a whole number of at least 1, not 0": "ensemble(0)",
+    "remedy 'transfer': width must be above 0, not 0": "transfer(0.1, 0)",
     "remedy 'noise': scale must not be negative": "noise(-1)",
     "what stands in brackets must be numbers": "noise(much)",
 }
@@ -129,6 +230,14 @@ def test_impossible_remedies_are_refused(message):
 def test_a_family_without_single_items_is_refused():
     with pytest.raises(RegimeError, match="takes single items, which this family does not keep"):
         vae.run(None, "smoke", remedy="even", progress=False)
+
+
+def test_a_family_without_a_judge_is_refused():
+    with pytest.raises(RegimeError, match="takes single items|wants a reward, which this family does not give"):
+        llm.run(None, "smoke", n=40, remedy="best(2)", progress=False)
+    learner = Listener()
+    with pytest.raises(RegimeError, match="remedy 'best' wants a reward, which this family does not give its items"):
+        treated(learner, half_synthetic(2, 9)[0], make_remedy("best(2)"))
 
 
 def test_a_run_without_a_remedy_is_the_run_that_it_was():

@@ -22,7 +22,7 @@ from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
 from ..runs import BaseConfig, ConfigError, Family, Study, arms
 from .em import Mixtures, fit, sample
-from .measure import component_spread, l2_squared, log_likelihood, separation
+from .measure import component_spread, l2_squared, log_density, log_likelihood, separation
 from .reference import fit_by_scikit_learn
 
 __all__ = [
@@ -166,6 +166,10 @@ class MixtureLearner:
             found["log_likelihood"] = log_likelihood(model, fresh.x)
         return found
 
+    def reward(self, items: Sample) -> np.ndarray:
+        """Log density of every item under model 0, which learned from human items alone; shape (chains, items)."""
+        return log_density(self.first, items.x)
+
     def _fit(self, items: Points, g: int, rng: np.random.Generator, start: Mixtures | None = None) -> Mixtures:
         c = self.config
         options = {"tol": c.tol, "max_iter": c.max_iter, "reg_covar": c.reg_covar}
@@ -288,7 +292,7 @@ def _report_of(record: Record, arm: str) -> list[str]:
 
 def _pool_sizes(record: Record, arm: str = "") -> np.ndarray:
     """Items of the pool of every measured generation, shape (generations,)."""
-    g, regime = np.array(record.generations), record.manifest["regime"]
+    g, regime = np.array(record.generations), record.setting("regime", arm)
     n = record.setting("n", arm) or record.manifest["data"]["points"]
     fresh = np.where(g > 0, record.setting("n_real", arm) + record.setting("n_synthetic", arm), n)
     sizes = {"fresh": fresh, "accumulate": n * (g + 1), "augment": np.where(g > 0, 2 * n, n)}
@@ -348,6 +352,38 @@ STUDIES |= {
     "detector-weighted": Study("keep", "two", _MIXED | {"remedy": "weights(0.9, 0.1)"}, by_profile=_HUNDRED),
     "detector-unweighted": Study("keep", "two", _MIXED, by_profile=_HUNDRED),
     "detector-even": Study("keep", "two", _MIXED | {"remedy": "even"}, by_profile=_HUNDRED),
+}
+# One loop, every remedy that takes items, and the time that a human share gives by the size of the pool.
+_REMEDIES = {
+    "paper": {"chains": 100, "block": 25, "generations": 100},
+    "quick": {"chains": 20, "block": 20, "generations": 50},
+}
+_TENTH = {"regime": "keep", "share": 0.1}
+_TREATED = [
+    {},
+    {"regime": "keep", "share": 0.01},
+    _TENTH,
+    {"regime": "fresh", "n_real": 20, "n_synthetic": 180},
+    {"regime": "augment"},
+    {"regime": "accumulate"},
+    {"regime": "accumulate_subsample"},
+    _TENTH | {"remedy": "even"},
+    _TENTH | {"remedy": "filter(0.9, 0.1)"},
+    _TENTH | {"remedy": "weights(0.9, 0.1)"},
+    {"remedy": "noise(0.1)"},
+    {"remedy": "ensemble(5)"},
+    {"remedy": "transfer(0.1, 3)"},
+    {"remedy": "best(2)"},
+    _TENTH | {"remedy": "best(2)"},
+]
+_PHASE = {
+    "paper": {"chains": 40, "block": 20, "generations": 200},
+    "quick": {"chains": 10, "block": 10, "generations": 50},
+}
+_GRID = arms(n=[50, 100, 200, 400], share=[0.0, 0.02, 0.05, 0.1, 0.2, 0.5])
+STUDIES |= {
+    "remedies": Study("replace", "two", {"n": 200}, _REMEDIES, arms(points=_TREATED), single_chains=5),
+    "phase": Study("keep", "two", {}, _PHASE, _GRID, single_chains=1),
 }
 STUDIES |= {  # the same experiment twice, to hold one solver against the other
     "blob-batched": Study("replace", "blob", by_profile=_SHORT, single_chains=500),

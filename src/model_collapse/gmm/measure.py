@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 
 from .em import Mixtures
 
-__all__ = ["component_spread", "l2_squared", "log_likelihood", "separation"]
+__all__ = ["component_spread", "l2_squared", "log_density", "log_likelihood", "separation"]
 
 
 def l2_squared(a: Mixtures, b: Mixtures) -> np.ndarray:
@@ -32,12 +32,17 @@ def _product(a: Mixtures, b: Mixtures) -> np.ndarray:
 
 def log_likelihood(model: Mixtures, x: np.ndarray) -> np.ndarray:
     """Mean log-likelihood in nats of points (chains, points, d) under each chain's mixture, shape (chains,)."""
+    return log_density(model, x).mean(axis=1)
+
+
+def log_density(model: Mixtures, x: np.ndarray) -> np.ndarray:
+    """Log density in nats at every one of the points (chains, points, d), shape (chains, points)."""
     gap = x[:, None] - model.means[:, :, None]
     root = np.linalg.cholesky(model.covariances)
     z = np.linalg.solve(root, gap.swapaxes(2, 3))
     log_det = np.log(np.diagonal(root, axis1=2, axis2=3)).sum(axis=2)
     constant = np.log(model.weights) - log_det - 0.5 * x.shape[2] * np.log(2 * np.pi)
-    return logsumexp(constant[..., None] - 0.5 * (z**2).sum(axis=2), axis=1).mean(axis=1)
+    return logsumexp(constant[..., None] - 0.5 * (z**2).sum(axis=2), axis=1)
 
 
 def component_spread(model: Mixtures) -> np.ndarray:

@@ -21,7 +21,9 @@ from .places import progress_bar
 from .plan import Plan
 from .settings import BaseConfig, ConfigError, Study, label
 
-__all__ = ["Family"]
+__all__ = ["MANY", "Family"]
+
+MANY = 8  # arms of a sweep, from which on nothing is kept to look at: a record stays small
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Family:
         Settings that a variant brings with it; a study's and a person's own go before them.
     keep : callable or None
         ``keep(learner, generation)`` gives arrays of equal shape for every generation, to look at and to compute
-        again; a record has those of the first block of every arm at the generations of ``config.kept()``.
+        again; a record has those of the first block of every arm at the generations of ``config.kept()``, unless it
+        has more than `MANY` arms.
     replay : callable or None
         ``replay(config, kept)`` computes metrics again from what was kept, each of shape (kept generations, chains).
     work : callable or None
@@ -290,7 +293,8 @@ class Family:
                 first = index * config.block
                 chains, seed = min(config.block, config.chains - first), (plan.facts["seed"], arm, index)
                 settings = dataclasses.replace(config, **plan.arms[arm])
-                options |= {"data": plan.data, "tick": tick, "keep": self.keep if index == 0 else None}
+                shown = self.keep if index == 0 and len(plan.arms) <= MANY else None
+                options |= {"data": plan.data, "tick": tick, "keep": shown}
                 with self._state(plan, folder, arm, index) as state:
                     metrics = run_block(settings, chains, seed, self.build, self.restore, state=state, **options)
                 found.append(Block(label(plan.arms[arm]), first, metrics))

@@ -129,6 +129,10 @@ class GaussianLearner:
             "vanished": (trace / d < VANISHED).astype(float),
         }
 
+    def reward(self, items: Points) -> np.ndarray:
+        """Log density of every item under the human distribution, but for a constant; shape (chains, items)."""
+        return -0.5 * (items.x**2).sum(axis=2)
+
 
 def build(
     config: Config, regime: Regime, chains: int, seed: tuple[int, ...], data=None
@@ -170,6 +174,36 @@ _ADMISSIBLE = [
     for real in (500, 1000, 2000, 4000, 8000)
     for synthetic in added
 ]
+# One loop, every remedy. A pool is small enough that without any the model is lost long before the end.
+_REMEDIES = {
+    "paper": {"chains": 1000, "block": 100},
+    "quick": {"chains": 100, "block": 100, "generations": 199},
+    "smoke": {"chains": 6, "block": 3, "n": 40},
+}
+_POINTS, _TENTH = {"items": "points"}, {"regime": "keep", "share": 0.1}
+_TREATED = [
+    {},
+    {"regime": "keep", "share": 0.01},
+    _TENTH,
+    {"regime": "fresh", "n_real": 10, "n_synthetic": 90},
+    {"regime": "augment"},
+    {"regime": "accumulate"},
+    {"regime": "accumulate_subsample"},
+    {"growth": 1.5},
+    _TENTH | {"remedy": "even"} | _POINTS,
+    _TENTH | {"remedy": "filter(0.9, 0.1)"} | _POINTS,
+    _TENTH | {"remedy": "weights(0.9, 0.1)"} | _POINTS,
+    {"remedy": "noise(0.1)"} | _POINTS,
+    {"remedy": "ensemble(5)"} | _POINTS,
+    {"remedy": "transfer(0.1, 3)"} | _POINTS,
+    {"remedy": "best(2)"} | _POINTS,
+    _TENTH | {"remedy": "best(2)"} | _POINTS,
+]
+_PHASE = {
+    "paper": {"chains": 500, "block": 250},
+    "quick": {"chains": 100, "block": 100, "generations": 199},
+}
+_SHARES, _POOLS = [0.0, 0.02, 0.05, 0.1, 0.2, 0.5], [50, 100, 200, 400]
 _SETTLED = _HIGH | {"paper": {"chains": 800, "block": 400, "generations": 20}}
 
 STUDIES = {
@@ -195,6 +229,8 @@ STUDIES = {
     "admissible": Study(
         "fresh", settings={"d": 100, "grid": "ends"}, by_profile=_SETTLED, arms=arms(points=_ADMISSIBLE)
     ),
+    "remedies": Study("replace", by_profile=_REMEDIES, arms=arms(points=_TREATED), single_chains=20),
+    "phase": Study("keep", by_profile=_PHASE, arms=arms(n=_POOLS, share=_SHARES), single_chains=1),
 }
 
 FAMILY = Family(

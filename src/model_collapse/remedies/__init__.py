@@ -1,0 +1,92 @@
+"""What can be done to a pool before a model learns from it, or to what a model samples before it is handed on.
+
+A remedy wraps a learner, so that the loop and every family stay as they are. It takes the items of a chain one by one,
+so it wants a family that keeps them (points, images, blocks of text) and a finite pool. Regimes are remedies too (a
+share of human items that is kept, accumulation, fresh items) and have their own room, `model_collapse.regimes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..regimes import RegimeError, Source, nearest
+from .detector import POWER, REPEATS, detected, flagged, weighted
+from .operators import Bagged, Curated, Even, Filtered, Noisy, Remedied, Transferred, Weighted
+
+__all__ = ["POWER", "REMEDIES", "REPEATS", "Remedy", "detected", "flagged", "make_remedy", "treated", "weighted"]
+
+REMEDIES: dict[str, type[Remedied]] = {
+    "filter": Filtered,
+    "weights": Weighted,
+    "even": Even,
+    "noise": Noisy,
+    "best": Curated,
+    "ensemble": Bagged,
+    "transfer": Transferred,
+}
+"""Every remedy by its name; each class says which numbers it takes."""
+
+_LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "caught": (lambda x: 0 <= x <= 1, "lie in [0, 1]"),
+    "wronged": (lambda x: 0 <= x <= 1, "lie in [0, 1]"),
+    "share": (lambda x: 0 <= x <= 1, "lie in [0, 1]"),
+    "scale": (lambda x: x >= 0, "not be negative"),
+    "width": (lambda x: x > 0, "be above 0"),
+    "k": (lambda x: x >= 1 and x == int(x), "be a whole number of at least 1"),
+}
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A named operator with its numbers."""
+
+    name: str
+    numbers: tuple[float, ...]
+
+
+def make_remedy(text: str) -> Remedy | None:
+    """The remedy of that name and numbers, such as ``filter(0.9, 0.1)``; None of an empty text.
+
+    Raises
+    ------
+    RegimeError
+        For an unknown name (with the nearest known one), other numbers than it takes, or impossible ones.
+    """
+    if not text:
+        return None
+    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", text)
+    name = match[1] if match else text
+    if name not in REMEDIES:
+        raise RegimeError(f"no remedy {name!r}{nearest(name, REMEDIES)}")
+    wanted = REMEDIES[name].takes
+    try:
+        numbers = tuple(float(x) for x in (match[2] or "").split(",") if x.strip())
+    except ValueError:
+        raise RegimeError(f"remedy {text!r}: what stands in brackets must be numbers") from None
+    if len(numbers) != len(wanted):
+        takes = f"takes {', '.join(wanted)}" if wanted else "takes no numbers"
+        raise RegimeError(f"remedy {name!r} {takes}, not {len(numbers)} numbers")
+    for what, x in zip(wanted, numbers, strict=True):
+        holds, must = _LIMITS[what]
+        if not holds(x):
+            raise RegimeError(f"remedy {name!r}: {what} must {must}, not {x:g}")
+    return Remedy(name, numbers)
+
+
+def treated(learner: Any, source: Source, remedy: Remedy) -> Remedied:
+    """The learner, with the remedy on the way of its pools or of its samples.
+
+    Raises
+    ------
+    RegimeError
+        Where this family keeps no single items that the remedy could take, or cannot judge them where it must.
+    """
+    kind = REMEDIES[remedy.name]
+    if not hasattr(source.items, kind.wants):
+        raise RegimeError(f"remedy {remedy.name!r} takes single items, which this family does not keep in such a form")
+    if kind.judges and not hasattr(learner, "reward"):
+        raise RegimeError(f"remedy {remedy.name!r} wants a reward, which this family does not give its items")
+    return kind(learner, source, remedy.numbers)
