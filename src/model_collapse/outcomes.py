@@ -5,15 +5,14 @@ Harm is how much farther a model is from the human distribution than model 0 was
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .archive import Record
 from .claims.intervals import Estimate, estimate, interval, median, minus
-from .families import family
+from .regimes import Regime, make_regime
 from .remedies import REMEDIES, make_remedy
-from .runs import BaseConfig
 
 __all__ = ["HARMS", "Cost", "Harm", "Outcome", "arm_words", "cost", "outcomes", "time_to_harm"]
 
@@ -99,11 +98,17 @@ def outcomes(record: Record) -> Iterator[Outcome]:
     """Every arm of a sweep over remedies, in the record's order."""
     harm, end = HARMS[record.manifest["family"]], record.generations[-1]
     half = min(record.generations, key=lambda g: abs(g - end / 2))
-    for arm, config in _arms(record):
+    for arm in record.arms:
+        settings = _settings(record, arm)
         first, middle, last = (_harm(record, harm, g, arm) for g in (0, half, end))
         grows = interval(minus(last, middle))[0] > 0
         lost = time_to_harm(record, arm)
-        yield Outcome(arm, arm_words(config), cost(config), minus(last, first), lost, grows)
+        yield Outcome(arm, arm_words(settings), cost(settings), minus(last, first), lost, grows)
+
+
+def _settings(record: Record, arm: str) -> dict[str, Any]:
+    (own,) = (known["settings"] for known in record.manifest["arms"] if known["label"] == arm)
+    return record.manifest["config"] | own
 
 
 def _harm(record: Record, harm: Harm, g: int, arm: str) -> Estimate:
@@ -119,13 +124,14 @@ def time_to_harm(record: Record, arm: str = "") -> int | None:
     return int(past.idxmax()) if past.any() else None
 
 
-def cost(config: BaseConfig) -> Cost:
-    """What a generation of these settings takes; `config` has items that are counted, `n` a pool."""
-    regime, remedy, n = config.make_regime(), make_remedy(config.remedy), config.n
-    end = round(n * (config.generations + 1) ** getattr(config, "growth", 0.0))
+def cost(settings: Mapping[str, Any]) -> Cost:
+    """What a generation takes of a run with these settings (a configuration as a dict), which count single items."""
+    regime, remedy, n = _regime(settings), make_remedy(settings.get("remedy", "")), settings["n"]
+    fits = settings["generations"] + 1
+    end = round(n * fits ** settings.get("growth", 0.0))
     k = int(remedy.numbers[0]) if remedy and REMEDIES[remedy.name].takes == ("k",) else 1
     human = {"keep": regime.kept(n), "augment": n, "accumulate": n, "accumulate_subsample": n}.get(regime.name, 0)
-    learned = {"augment": n + end, "accumulate": n * (config.generations + 1)}.get(regime.name, end)
+    learned = {"augment": n + end, "accumulate": n * fits}.get(regime.name, end)
     if remedy and remedy.name == "transfer":
         learned += round(remedy.numbers[0] * n)
     sampled = end if regime.name in ("replace", "augment", "accumulate") else regime.needed(n)
@@ -133,17 +139,14 @@ def cost(config: BaseConfig) -> Cost:
     return Cost(human, regime.n_real, sampled * k, learned, models, REMEDIES[remedy.name].tool if remedy else "")
 
 
-def arm_words(config: BaseConfig) -> str:
+def arm_words(settings: Mapping[str, Any]) -> str:
     """A remedy as one would type it: its regime with its numbers, growth and the operator."""
-    regime = config.make_regime()
+    regime, growth, remedy = _regime(settings), settings.get("growth", 0.0), settings.get("remedy", "")
     numbers = {"keep": f"({regime.share:g})", "fresh": f"({regime.n_real}, {regime.n_synthetic})"}
     words = regime.name.replace("_", ", ") + numbers.get(regime.name, "")
-    growth = getattr(config, "growth", 0.0)
     words += f", samples grow as g^{growth:g}" if growth else ""
-    return words + (f" + {config.remedy}" if config.remedy else "")
+    return words + (f" + {remedy}" if remedy else "")
 
 
-def _arms(record: Record) -> Iterator[tuple[str, BaseConfig]]:
-    config, arms = family(record.manifest["family"]).recorded(record.manifest)
-    for arm, settings in arms.items():
-        yield arm, dataclasses.replace(config, **settings)
+def _regime(settings: Mapping[str, Any]) -> Regime:
+    return make_regime(settings["regime"], **{name: settings[name] for name in ("share", "n_real", "n_synthetic")})

@@ -20,7 +20,7 @@ from ..archive import Record
 from ..points import Points
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, ConfigError, Family, Study, arms
+from ..runs import BaseConfig, ConfigError, Family, Study, arms, coarse
 from .em import Mixtures, fit, sample
 from .measure import component_spread, l2_squared, log_density, log_likelihood, separation
 from .reference import fit_by_scikit_learn
@@ -380,10 +380,11 @@ _PHASE = {
     "paper": {"chains": 40, "block": 20, "generations": 200},
     "quick": {"chains": 10, "block": 10, "generations": 50},
 }
+_COARSE = {"grid": "marks", "marks": coarse(200)}
 _GRID = arms(n=[50, 100, 200, 400], share=[0.0, 0.02, 0.05, 0.1, 0.2, 0.5])
 STUDIES |= {
-    "remedies": Study("replace", "two", {"n": 200}, _REMEDIES, arms(points=_TREATED), single_chains=5),
-    "phase": Study("keep", "two", {}, _PHASE, _GRID, single_chains=1),
+    "remedies": Study("replace", "two", {"n": 200} | _COARSE, _REMEDIES, arms(points=_TREATED), single_chains=5),
+    "phase": Study("keep", "two", _COARSE, _PHASE, _GRID, single_chains=1),
 }
 STUDIES |= {  # the same experiment twice, to hold one solver against the other
     "blob-batched": Study("replace", "blob", by_profile=_SHORT, single_chains=500),

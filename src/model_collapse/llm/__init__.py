@@ -23,7 +23,7 @@ from ..archive import Record
 from ..checkpoints import fill, fitting, get, put, take
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source, helpings
-from ..runs import Family, NetworkConfig, Study
+from ..runs import Family, NetworkConfig, Study, arms
 from .base import SHAPES, base_digest, load_base, new_model, rounded_up
 from .corpus import Corpus, load_corpus
 from .decoding import Decoding, write, write_blocks
@@ -33,6 +33,7 @@ from .measure import Yardstick
 from .memory import room_for
 from .prompts import PROMPTS
 from .tokens import BLOCK, cut, encode, train_tokenizer
+from .watermark import detected
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "LanguageLearner", "run"]
 
@@ -141,6 +142,7 @@ class LanguageLearner:
     ):
         self.config, self.regime, self.source, self.base, self.yardstick = config, regime, source, base, yardstick
         self.compute, self.card = yardstick.compute, card
+        self.watermark = 0.0
 
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train model 0, or read it back: it judges the likelihood of every later pool."""
@@ -172,7 +174,7 @@ class LanguageLearner:
         """The continuation of every block but those whose places the next pool keeps human."""
         places = self._continued(turn)
         prompts = self.source.items.ids[places] if self.config.prompts == "original" else self._chained(pool, places)
-        how, batch = self.config.decoding, self.config.batch
+        how, batch = replace(self.config.decoding, watermark=self.watermark), self.config.batch
 
         def attempt(few: int) -> None:
             write_blocks(model, prompts[:few], BLOCK, how, np.random.default_rng(0), self.compute, batch=few)
@@ -196,6 +198,11 @@ class LanguageLearner:
         if self.base is not None:
             found["zero_shot_perplexity"] = self._zero_shot
         return {name: np.array([float(value)]) for name, value in found.items()}
+
+    def detected(self, synthetic: Blocks) -> dict[str, np.ndarray]:
+        """Of the watermark, whether it was set or not; each of shape (1,). See `model_collapse.llm.watermark`."""
+        vocabulary = self.first.get_input_embeddings().num_embeddings
+        return {name: np.array([value]) for name, value in detected(synthetic.ids, vocabulary).items()}
 
     @cached_property
     def _zero_shot(self) -> float:
@@ -348,6 +355,8 @@ PROFILES = {
     "paper": Config(chains=5, generations=9, base="paper", epochs=5, batch=128, rate=2e-5, threads=2, marks=_EVERY),
 }  # fmt: skip
 
+_MARKED = [{"remedy": f"watermark({bias}, {last})"} for bias, last in ((0, 0), (2, 0), (2, 9))]
+_SMALL = {"base": "quick", "start": "scratch", "text": "reference", "n": 1000, "epochs": 8, "batch": 32, "rate": 3e-3}
 _ONE = {"laptop": {"chains": 1}}  # controls that no verdict reads
 _OPT = {"base": "facebook/opt-125m", "n": 0, "batch": 128, "rate": 2e-5}
 _SCRATCH = {"start": "scratch", "epochs": 10}
@@ -369,6 +378,7 @@ STUDIES = {
     "nucleus-replace": Study("replace", "nucleus", by_profile=_ONE),
     "scratch-replace": Study("replace", "sample", _SCRATCH),
     "scratch-accumulate": Study("accumulate", "sample", _SCRATCH),
+    "watermark": Study("replace", "sample", by_profile={"laptop": _SMALL}, arms=arms(points=_MARKED)),
     "opt125m-replace": Study("replace", "beam5", by_profile=dict.fromkeys(("laptop", "paper"), _OPT)),
 }
 

@@ -23,6 +23,7 @@ from transformers import OPTForCausalLM, PreTrainedModel
 
 from ..checkpoints import get, put
 from ..device import Compute, seeded
+from .watermark import SCHEME, marked
 
 __all__ = ["Decoding", "write", "write_blocks"]
 
@@ -40,12 +41,15 @@ class Decoding:
     penalty : float
         On what stands in the prompt or was written already: multiplies its log-probability (in beam search) or its
         negative logit, and divides its positive logit; 1 is none (Keskar et al., 1909.05858).
+    watermark : float
+        Bias on the logits of green tokens; 0 is none. See `model_collapse.llm.watermark`.
     """
 
     beams: int = 5
     temperature: float = 1.0
     nucleus: float = 1.0
     penalty: float = 1.0
+    watermark: float = 0.0
 
 
 @torch.no_grad()
@@ -74,6 +78,8 @@ def _by_library(model, prompts: torch.Tensor, length: int, how: Decoding, genera
         options |= {"num_beams": how.beams, "do_sample": False}
     else:
         options |= {"do_sample": True, "temperature": how.temperature, "top_p": how.nucleus, "top_k": 0}
+    if how.watermark:
+        options |= {"watermarking_config": SCHEME | {"bias": how.watermark}}
     seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device)) if generator else 0
     with seeded(np.random.default_rng(seed)):
         return model.generate(prompts, attention_mask=torch.ones_like(prompts), **options)[:, prompts.shape[1] :]
@@ -201,7 +207,7 @@ def _search(reader: _Reader, how: Decoding) -> torch.Tensor:
     scores[:, 1:] = -1e9  # all beams begin alike: the first step chooses among the first one's continuations
     for _ in range(reader.length):
         found = torch.log_softmax(reader.logits().float(), dim=-1)
-        found = _penalised(found, reader, how.penalty)
+        found = _marked(_penalised(found, reader, how.penalty), reader, how.watermark)
         found[..., reader.end] = -torch.inf
         best, tokens = _best(found, beams)  # of each beam; the best of all are among them
         scores, chosen = (best + scores[..., None]).flatten(1).topk(beams)
@@ -213,7 +219,7 @@ def _sample(reader: _Reader, how: Decoding, generator: torch.Generator | None) -
     """One sequence drawn for each prompt."""
     only = torch.zeros(len(reader.prompts), 1, dtype=torch.long, device=reader.prompts.device)
     for _ in range(reader.length):
-        found = _penalised(reader.logits().float(), reader, how.penalty)
+        found = _marked(_penalised(reader.logits().float(), reader, how.penalty), reader, how.watermark)
         found[..., reader.end] = -torch.inf
         weights = torch.softmax(found[:, 0] / how.temperature, dim=-1)
         if how.nucleus < 1:
@@ -247,6 +253,14 @@ def _penalised(found: torch.Tensor, reader: _Reader, penalty: float) -> torch.Te
     before = torch.cat([reader.prompts[:, None].expand(-1, reader.beams, -1), reader.tokens], dim=2)
     old = found.gather(2, before)
     return found.scatter(2, before, torch.where(old < 0, old * penalty, old / penalty))
+
+
+def _marked(found: torch.Tensor, reader: _Reader, bias: float) -> torch.Tensor:
+    """Scores (prompts, beams, vocabulary) with the watermark's bias."""
+    if bias == 0:
+        return found
+    last = reader.tokens[..., -1] if reader.step else reader.prompts[:, -1:].expand(-1, reader.beams)
+    return marked(last.reshape(-1, 1), found.flatten(0, 1), bias).view_as(found)
 
 
 def _nucleus(weights: torch.Tensor, share: float) -> torch.Tensor:

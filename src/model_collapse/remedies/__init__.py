@@ -14,7 +14,7 @@ from typing import Any
 
 from ..regimes import RegimeError, Source, nearest
 from .detector import POWER, REPEATS, detected, flagged, weighted
-from .operators import Bagged, Curated, Even, Filtered, Noisy, Remedied, Transferred, Weighted
+from .operators import Bagged, Curated, Even, Filtered, Noisy, Remedied, Transferred, Watermarked, Weighted
 
 __all__ = ["POWER", "REMEDIES", "REPEATS", "Remedy", "detected", "flagged", "make_remedy", "treated", "weighted"]
 
@@ -26,6 +26,7 @@ REMEDIES: dict[str, type[Remedied]] = {
     "best": Curated,
     "ensemble": Bagged,
     "transfer": Transferred,
+    "watermark": Watermarked,
 }
 """Every remedy by its name; each class says which numbers it takes."""
 
@@ -35,6 +36,8 @@ _LIMITS: dict[str, tuple[Callable[[float], bool], str]] = {
     "share": (lambda x: 0 <= x <= 1, "lie in [0, 1]"),
     "scale": (lambda x: x >= 0, "not be negative"),
     "width": (lambda x: x > 0, "be above 0"),
+    "bias": (lambda x: x >= 0, "not be negative"),
+    "last": (lambda x: x >= 0 and x == int(x), "be a generation"),
     "k": (lambda x: x >= 1 and x == int(x), "be a whole number of at least 1"),
 }
 
@@ -82,11 +85,12 @@ def treated(learner: Any, source: Source, remedy: Remedy) -> Remedied:
     Raises
     ------
     RegimeError
-        Where this family keeps no single items that the remedy could take, or cannot judge them where it must.
+        Where this family keeps no single items that the remedy could take, or has not what it asks for.
     """
     kind = REMEDIES[remedy.name]
     if not hasattr(source.items, kind.wants):
         raise RegimeError(f"remedy {remedy.name!r} takes single items, which this family does not keep in such a form")
-    if kind.judges and not hasattr(learner, "reward"):
-        raise RegimeError(f"remedy {remedy.name!r} wants a reward, which this family does not give its items")
+    attribute, words = kind.asks
+    if attribute and not hasattr(learner, attribute):
+        raise RegimeError(f"remedy {remedy.name!r} wants {words}, which this family does not have")
     return kind(learner, source, remedy.numbers)

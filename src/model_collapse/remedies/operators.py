@@ -11,7 +11,18 @@ from ..recursion import Turn
 from ..regimes import HUMAN, Lineage, Pool, RegimeError, Source
 from .detector import POWER, REPEATS, detected, flagged, weighted
 
-__all__ = ["Bagged", "Curated", "Drawn", "Even", "Filtered", "Noisy", "Remedied", "Transferred", "Weighted"]
+__all__ = [
+    "Bagged",
+    "Curated",
+    "Drawn",
+    "Even",
+    "Filtered",
+    "Noisy",
+    "Remedied",
+    "Transferred",
+    "Watermarked",
+    "Weighted",
+]
 
 
 class Remedied:
@@ -25,7 +36,7 @@ class Remedied:
 
     takes: ClassVar[tuple[str, ...]] = ()
     wants: ClassVar[str] = "x"  # what the items must offer
-    judges: ClassVar[bool] = False  # whether the learner must be able to tell the reward of an item
+    asks: ClassVar[tuple[str, str]] = ("", "")  # an attribute that the learner must have, and what it is in words
     tool: ClassVar[str] = ""  # what must be had for it
 
     def __init__(self, learner: Any, source: Source, numbers: tuple[float, ...]):
@@ -106,7 +117,7 @@ class Curated(Remedied):
 
     takes: ClassVar[tuple[str, ...]] = ("k",)
     tool: ClassVar[str] = "a judge"
-    judges: ClassVar[bool] = True
+    asks: ClassVar[tuple[str, str]] = ("reward", "a reward for every item")
 
     def sample(self, model: Any, pool: Pool, turn: Turn) -> Any:
         sets = [self._learner.sample(model, pool, turn) for _ in range(int(self._numbers[0]))]
@@ -166,6 +177,25 @@ class Transferred(Remedied):
         spread = width * human.std(axis=1, keepdims=True)
         base = replace(self._source.items, x=human.mean(axis=1, keepdims=True) + spread * drawn)
         return Pool(type(base).merge([base, pool.items]), pool.lineage)
+
+
+class Watermarked(Remedied):
+    """A statistical watermark in what is sampled up to generation `last`, and its detector at every generation.
+
+    See `model_collapse.llm.watermark`.
+    """
+
+    takes: ClassVar[tuple[str, ...]] = ("bias", "last")
+    wants: ClassVar[str] = "ids"
+    asks: ClassVar[tuple[str, str]] = ("watermark", "text that is sampled token by token")
+
+    def sample(self, model: Any, pool: Pool, turn: Turn) -> Any:
+        bias, last = self._numbers
+        self._learner.watermark = bias if turn.g <= last else 0.0
+        return self._learner.sample(model, pool, turn)
+
+    def measure(self, model: Any, synthetic: Any, turn: Turn) -> dict[str, np.ndarray]:
+        return self._learner.measure(model, synthetic, turn) | self._learner.detected(synthetic)
 
 
 def _shuffled(sets: list[Any], rng: np.random.Generator) -> tuple[Any, np.ndarray]:

@@ -8,6 +8,16 @@ the way from them to a record is the same for every family, and a chapter says
 from .family import Family
 from .networks import NetworkConfig
 from .places import cache_root, results_root
-from .settings import BaseConfig, ConfigError, Study, arms
+from .settings import BaseConfig, ConfigError, Study, arms, coarse
 
-__all__ = ["BaseConfig", "ConfigError", "Family", "NetworkConfig", "Study", "arms", "cache_root", "results_root"]
+__all__ = [
+    "BaseConfig",
+    "ConfigError",
+    "Family",
+    "NetworkConfig",
+    "Study",
+    "arms",
+    "cache_root",
+    "coarse",
+    "results_root",
+]

@@ -14,7 +14,7 @@ from .. import archive
 from ..regimes import Regime, make_regime
 from ..remedies import make_remedy
 
-__all__ = ["BaseConfig", "ConfigError", "Study", "arms", "label"]
+__all__ = ["BaseConfig", "ConfigError", "Study", "arms", "coarse", "label"]
 
 
 class ConfigError(ValueError):
@@ -135,6 +135,11 @@ def arms(points: Sequence[dict[str, Any]] | None = None, **axes: Sequence[Any]) 
     if points is not None:
         return tuple(points)
     return tuple(dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values()))
+
+
+def coarse(generations: int, count: int = 36) -> tuple[int, ...]:
+    """At most `count` generations to measure, spaced evenly on a logarithmic axis, for sweeps of many arms."""
+    return tuple(np.unique(np.geomspace(1, generations, count).round().astype(int)).tolist())
 
 
 def label(settings: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, Family, Study, arms
+from ..runs import BaseConfig, Family, Study, arms, coarse
 from .normal import Model, Moments, Points, restore
 
 __all__ = [
@@ -175,6 +175,7 @@ _ADMISSIBLE = [
     for synthetic in added
 ]
 # One loop, every remedy. A pool is small enough that without any the model is lost long before the end.
+_COARSE = {"grid": "marks", "marks": coarse(999)}  # sweeps of many arms are measured at fewer generations
 _REMEDIES = {
     "paper": {"chains": 1000, "block": 100},
     "quick": {"chains": 100, "block": 100, "generations": 199},
@@ -229,8 +230,8 @@ STUDIES = {
     "admissible": Study(
         "fresh", settings={"d": 100, "grid": "ends"}, by_profile=_SETTLED, arms=arms(points=_ADMISSIBLE)
     ),
-    "remedies": Study("replace", by_profile=_REMEDIES, arms=arms(points=_TREATED), single_chains=20),
-    "phase": Study("keep", by_profile=_PHASE, arms=arms(n=_POOLS, share=_SHARES), single_chains=1),
+    "remedies": Study("replace", None, _COARSE, _REMEDIES, arms=arms(points=_TREATED), single_chains=20),
+    "phase": Study("keep", None, _COARSE, _PHASE, arms=arms(n=_POOLS, share=_SHARES), single_chains=1),
 }
 
 FAMILY = Family(
