@@ -154,9 +154,9 @@ def live_points(
     )
 
 
-def closed_form(ax: Axes, x: Sequence[float], y: Sequence[float], label: str | None = None, **line) -> None:
+def closed_form(ax: Axes, x: Sequence[float], y: Sequence[float], label: str | None = None, **line) -> list:
     """A curve from a formula: thin, dashed, dark, over everything else."""
-    ax.plot(
+    return ax.plot(
         x, y, **({"color": "#24292f", "linewidth": 1.1, "linestyle": (0, (4, 3)), "label": label, "zorder": 6} | line)
     )
 

@@ -357,6 +357,7 @@ PROFILES = {
 
 _MARKED = [{"remedy": f"watermark({bias}, {last})"} for bias, last in ((0, 0), (2, 0), (2, 9))]
 _SMALL = {"base": "quick", "start": "scratch", "text": "reference", "n": 1000, "epochs": 8, "batch": 32, "rate": 3e-3}
+_SMALL |= {"generations": 5}
 _ONE = {"laptop": {"chains": 1}}  # controls that no verdict reads
 _OPT = {"base": "facebook/opt-125m", "n": 0, "batch": 128, "rate": 2e-5}
 _SCRATCH = {"start": "scratch", "epochs": 10}

@@ -56,6 +56,6 @@ def detected(ids: np.ndarray, vocabulary: int) -> dict[str, float]:
 
 @functools.lru_cache(maxsize=4)
 def _detector(vocabulary: int, once: bool) -> WatermarkDetector:
-    config = OPTConfig(vocab_size=vocabulary, bos_token_id=-1)  # no passage begins with a token of its own
-    scheme = SCHEME | {"bias": 0.0}
+    config, scheme = OPTConfig(vocab_size=vocabulary), SCHEME | {"bias": 0.0}
+    config.bos_token_id = -1  # no passage begins with a token that does not count
     return WatermarkDetector(config, "cpu", scheme, ignore_repeated_ngrams=once, max_cache_size=2**20)

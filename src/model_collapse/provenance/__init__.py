@@ -12,7 +12,7 @@ from .items import Item, read_items
 from .keys import new_pair, read_private, read_public
 from .ledger import Entry, Ledger, Statement, read_ledger, write_ledger
 from .sealing import Sealed, seal, statement
-from .shares import made_by, shares_by_maker
+from .shares import made_by, shares_by_maker, trail
 
 __all__ = [
     "TAMPERED",
@@ -37,5 +37,6 @@ __all__ = [
     "seal",
     "shares_by_maker",
     "statement",
+    "trail",
     "write_ledger",
 ]
