@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from model_collapse import expectations as ex
+from model_collapse.counts import Counts
 from model_collapse.datasets import word_counts
 from model_collapse.theory import discrete
-from model_collapse.theory.discrete import Counts
 
 WORDS = {"progress": False, "profile": "smoke"}
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from model_collapse.archive import History
+from model_collapse.counts import Counts
 from model_collapse.regimes import HUMAN, REGIMES, RegimeError, Source, make_regime
-from model_collapse.theory.discrete import Counts
 from model_collapse.theory.normal import Points
 
 N, CHAINS = 20, 3

@@ -20,6 +20,7 @@ __all__ = [
     "accumulate_test_error_bound",
     "accumulate_variance",
     "c4",
+    "expected_false_share",
     "expected_human_share",
     "expected_w2_squared",
     "expected_w2_squared_limit",
@@ -194,6 +195,16 @@ def lost_by(copies: ArrayLike, generations: int) -> np.ndarray:
     for _ in range(generations):
         q = np.exp(q - 1)
     return q ** np.asarray(copies, dtype=float)
+
+
+def expected_false_share(copies: ArrayLike, generations: ArrayLike, doubt: float, answers: int) -> np.ndarray:
+    """Expected share of wrong answers about a fact that people told `copies` times, replace.
+
+    A model that heard c statements and adds `doubt` of all answers alike gives the true one with an expected
+    probability that shrinks towards 1 / answers by c / (c + doubt) each time. See `model_collapse.affected.facts`.
+    """
+    c, g = np.asarray(copies, dtype=float), np.asarray(generations, dtype=float)
+    return (1 - 1 / answers) * (1 - (c / (c + doubt)) ** (g + 1))
 
 
 def expected_human_share(

@@ -11,9 +11,12 @@ __all__ = ["FAMILIES", "family"]
 
 FAMILIES = {
     "discrete": "model_collapse.theory.discrete",
+    "facts": "model_collapse.affected.facts",
     "gaussian": "model_collapse.theory.gaussian",
     "gmm": "model_collapse.gmm",
     "llm": "model_collapse.llm",
+    "patients": "model_collapse.affected.patients",
+    "recommender": "model_collapse.affected.recommender",
     "regression": "model_collapse.theory.regression",
     "vae": "model_collapse.vae",
     "verifier": "model_collapse.theory.verifier",

@@ -4,7 +4,7 @@ from .corpora import books, wikitext
 from .errors import DataError
 from .images import ImageSet, digits, faces, few_faces, mnist, remarks
 from .pictures import read_images
-from .points import PointSet, read_points
+from .points import PointSet, read_points, tumours
 from .text import Text, language_reference, read_text, word_counts
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "read_points",
     "read_text",
     "remarks",
+    "tumours",
     "wikitext",
     "word_counts",
 ]

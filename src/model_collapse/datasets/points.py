@@ -1,4 +1,4 @@
-"""A person's own points, from a table or an array."""
+"""Points that lie on every machine, and a person's own, from a table or an array."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import DataError
 
-__all__ = ["MOST_DIMENSIONS", "PointSet", "read_points"]
+__all__ = ["MOST_DIMENSIONS", "PointSet", "read_points", "tumours"]
 
 MOST_DIMENSIONS = 10
 
@@ -29,6 +29,17 @@ class PointSet:
         """Name, SHA-256 of the values, points and dimensions; never a path."""
         checksum = hashlib.sha256(np.ascontiguousarray(self.x, dtype="<f8").tobytes()).hexdigest()
         return {"name": self.name, "sha256": checksum, "points": len(self.x), "dimensions": self.x.shape[1]}
+
+
+def tumours() -> PointSet:
+    """Measurements of 569 breast tumours that scikit-learn carries (UCI, Wisconsin diagnostic).
+
+    Thirty columns of measurements and one of the kind: 1 malignant, 0 benign.
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    bunch = load_breast_cancer()
+    return PointSet("scikit-learn breast cancer", np.column_stack([bunch.data, 1 - bunch.target]))
 
 
 def read_points(path: Path) -> PointSet:

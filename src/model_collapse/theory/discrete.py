@@ -7,7 +7,6 @@ Human data are a small made-up table, or the words of a text: CPython's language
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from .. import datasets
 from ..archive import Record
+from ..counts import Counts, take
 from ..expectations import lost_by
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
@@ -53,37 +53,6 @@ class Config(BaseConfig):
         self.require(0 <= self.reserve < 1, f"reserve must lie in [0, 1), not {self.reserve:g}")
         good = all(p > 0 for p in self.probabilities) and abs(sum(self.probabilities) - 1) < 1e-9
         self.require(good, "probabilities must be positive and sum to 1")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """A sample known by its counts, ``counts`` of shape (chains, types); every chain holds `size` items."""
-
-    size: int
-    counts: np.ndarray
-
-    def take(self, n: int, rng: np.random.Generator) -> Counts:
-        """`n` items without replacement: a multivariate hypergeometric draw in every chain."""
-        return Counts(n, _take(self.counts, np.full(len(self.counts), n), rng))
-
-    @classmethod
-    def merge(cls, parts: Sequence[Counts]) -> Counts:
-        return cls(sum(part.size for part in parts), sum(part.counts for part in parts))
-
-    @classmethod
-    def subsample(cls, parts: Sequence[Counts], n: int, rng: np.random.Generator) -> tuple[Counts, np.ndarray]:
-        """How many items each part gives is hypergeometric; which ones, given that, is hypergeometric again."""
-        chains = len(parts[-1].counts)
-        shares = rng.multivariate_hypergeometric([part.size for part in parts], n, size=chains)
-        taken = [_take(part.counts, share, rng) for part, share in zip(parts, shares.T, strict=True)]
-        return cls(n, sum(taken)), shares
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {"size": np.array(self.size), "counts": self.counts.astype(np.int32)}
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Counts:
-        return cls(int(arrays["size"]), arrays["counts"].astype(np.int64))
 
 
 class DiscreteLearner:
@@ -156,11 +125,11 @@ def build(
         source = Source(human, n, lambda n, g, rng: Counts(n, rng.multinomial(n, truth, size=chains)))
         return source, DiscreteLearner(config, regime, truth, n)
     corpus = np.array(list(datasets.word_counts(data.text).values()))
-    aside = _take(corpus[None], np.array([round(config.reserve * corpus.sum())]), rng)[0]
+    aside = take(corpus[None], np.array([round(config.reserve * corpus.sum())]), rng)[0]
     seen = corpus - aside
     n = config.n or int(seen.sum())
     config.require(n <= seen.sum(), f"n = {n} is more than the {seen.sum()} words that generation 0 may see")
-    seen = _take(seen[None], np.array([n]), rng)[0]
+    seen = take(seen[None], np.array([n]), rng)[0]
     human = Counts(n, np.broadcast_to(seen, (chains, len(seen))))
     config.require_aside(int(aside.sum()), "words", "set more aside, or take fewer")
     reserve = _Reserve(aside, chains, rng).draw if aside.any() else None
@@ -186,15 +155,6 @@ class _Reserve:
         if helping.shape[1] < n:
             raise ConfigError(f"the {self.order.shape[1]} words set aside are used up at generation {g}")
         return Counts(n, np.stack([np.bincount(row, minlength=self.types) for row in helping]))
-
-
-def _take(counts: np.ndarray, n: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A draw of ``n[c]`` items without replacement from the counts of chain c, only over types it has."""
-    taken = np.zeros(counts.shape, dtype=np.int64)
-    for chain, (row, wanted) in enumerate(zip(counts, n, strict=True)):
-        alive = np.flatnonzero(row)
-        taken[chain, alive] = rng.multivariate_hypergeometric(row[alive], wanted, method="marginals")
-    return taken
 
 
 _TOY = {
