@@ -143,6 +143,10 @@ def test_a_reserve_too_small_for_the_run_is_refused_at_its_start():
         discrete.run("words-fresh1", "smoke", generations=100, n_real=400, progress=False)
 
 
+def test_a_sweep_of_the_made_up_table_has_nothing_to_report():
+    assert discrete.report(discrete.run("phase", "smoke", progress=False)) == []
+
+
 def test_the_made_up_table_takes_no_text(tmp_path):
     mine = tmp_path / "mine.txt"
     mine.write_text("some words", encoding="utf-8")

@@ -18,10 +18,10 @@ __all__ = [
     "band",
     "caption",
     "closed_form",
+    "described",
     "labelled_panels",
     "live_points",
     "panels",
-    "provenance",
     "use_style",
 ]
 
@@ -161,7 +161,7 @@ def closed_form(ax: Axes, x: Sequence[float], y: Sequence[float], label: str | N
     )
 
 
-def provenance(record: Record) -> str:
+def described(record: Record) -> str:
     """Where a curve comes from: "10,000 chains, profile paper, seed 0", and for how long networks learned."""
     said = record.manifest
     text = f"{said['chains']:,} chain{'s' * (said['chains'] != 1)}, profile {said['profile']}, seed {said['seed']}"
@@ -173,12 +173,12 @@ def caption(archived: Record | Mapping[str, Record], live: Record | None = None)
     """The part of a caption that the manifests fill: data, chains, profile, and what was run on this page."""
     records = list(archived.values()) if isinstance(archived, Mapping) else [archived]
     data = {record.manifest["data"]["name"] for record in records if record.manifest.get("data")}
-    said = list(dict.fromkeys(provenance(record) for record in records))
+    said = list(dict.fromkeys(described(record) for record in records))
     text = "Archived: " + "; ".join(said)
     if data:
         text += f"; data: {', '.join(sorted(data))}"
     if live is not None:
         own = (live.manifest.get("data") or {}).get("name")
         other = f", data: {own}" if own and own not in data else ""
-        text += f". Circles, run on this page: {provenance(live)}{other}"
+        text += f". Circles, run on this page: {described(live)}{other}"
     return text + "."

@@ -102,6 +102,8 @@ def load(config: Config, path: Path | None) -> datasets.Text | None:
 
 def report(record: Record) -> list[str]:
     """Which words are gone at the end, by how often they occurred, beside what the branching recursion says."""
+    if record.manifest["variant"] != "words":
+        return []
     g, known = record.generations[-1], set(record.statistics["metric"])
     lines = [f"words still known at generation {g}: {100 * record.at('alive', g)['mean']:.1f} %"]
     for copies in CLASSES:
@@ -110,7 +112,7 @@ def report(record: Record) -> list[str]:
             lines.append(
                 f"  with {copies:2d} in the text, gone: {100 * record.at(f'lost_{copies}', g)['mean']:.1f} %{expected}"
             )
-    return lines if record.manifest["variant"] == "words" else []
+    return lines
 
 
 def build(
