@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +26,7 @@ __all__ = [
     "helpings",
     "make_regime",
     "nearest",
+    "parsed",
 ]
 
 HUMAN = -1
@@ -228,14 +229,7 @@ def make_regime(name: str, *, share: float = 0.1, n_real: int = 0, n_synthetic: 
     RegimeError
         For an unknown name (with the nearest known one), a share outside [0, 1], a negative number of items.
     """
-    match = re.fullmatch(r"\s*([\w-]+)\s*(?:\(([^()]*)\))?\s*", name)
-    stem = match[1].replace("-", "_") if match else name
-    if stem not in REGIMES:
-        raise RegimeError(f"no regime {stem!r}{nearest(stem, REGIMES)}")
-    try:
-        numbers = [float(x) for x in (match[2] or "").split(",") if x.strip()]
-    except ValueError:
-        raise RegimeError(f"regime {name!r}: what stands in brackets must be numbers") from None
+    stem, numbers = parsed("regime", name, REGIMES)
     wanted = {"keep": 1, "fresh": 2}.get(stem, 0)
     if len(numbers) not in (0, wanted):
         raise RegimeError(f"regime {stem!r} takes {wanted or 'no'} number{'s' * (wanted != 1)}, not {len(numbers)}")
@@ -251,6 +245,24 @@ def make_regime(name: str, *, share: float = 0.1, n_real: int = 0, n_synthetic: 
         raise RegimeError("regime 'fresh': numbers of items must not be negative")
     rule, memory = REGIMES[stem]
     return Regime(stem, rule, memory, share, n_real, n_synthetic)
+
+
+def parsed(kind: str, text: str, known: Mapping[str, Any]) -> tuple[str, tuple[float, ...]]:
+    """Name and numbers of ``name(1, 2)``, a hyphen in the name taken for an underscore.
+
+    Raises
+    ------
+    RegimeError
+        Where `known` has no such name (with the nearest it has), or where a number is none.
+    """
+    match = re.fullmatch(r"\s*([\w-]+)\s*(?:\(([^()]*)\))?\s*", text)
+    name = match[1].replace("-", "_") if match else text
+    if name not in known:
+        raise RegimeError(f"no {kind} {name!r}{nearest(name, known)}")
+    try:
+        return name, tuple(float(x) for x in (match[2] or "").split(",") if x.strip())
+    except ValueError:
+        raise RegimeError(f"{kind} {text!r}: what stands in brackets must be numbers") from None
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ def facts(runs: Mapping[str, Record], live: Record, told: np.ndarray, bands: Map
         How often people told of each subject.
     bands : mapping of str to (int, int)
     """
-    figure, (left, right) = panels(2, height=3.8)
+    figure, (left, right) = panels(2, height=4.4)
     replace = next(record for record in runs.values() if record.manifest["regime"] == "replace")
     generations = np.arange(replace.generations[-1] + 1)
     for name, colour in zip(bands, sns.color_palette("viridis", len(bands)), strict=True):
@@ -38,7 +38,8 @@ def facts(runs: Mapping[str, Record], live: Record, told: np.ndarray, bands: Map
         closed_form(left, generations, expected.mean(axis=0))
     live_points(left, live, "false_once", label=LIVE)
     left.set(xlabel="generation g", ylabel="wrong answers", ylim=(0, 1))
-    left.legend(title="people told it")
+    handles, words = left.get_legend_handles_labels()
+    figure.legend(handles, words, title="how often people told it", loc="outside lower center", ncols=3)
     for record in runs.values():
         regime = record.manifest["regime"]
         band(right, record, "false", between="sd", colour=REGIME_COLOURS[regime], label=REGIME_NAMES[regime])
@@ -64,7 +65,7 @@ def patients(runs: Mapping[str, Record], live: Record) -> Figure:
     right.set(xlabel="generation g", ylabel="found of the rare kind", ylim=(0, 1.02))
     for ax in (left, right):
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        ax.legend(loc="lower left")
+        ax.legend(loc="upper right" if ax is right else "lower left")
     labelled_panels([left, right])
     return figure
 

@@ -101,6 +101,7 @@ def phase(sweeps: Sequence[Record]) -> Figure:
         )  # fmt: skip
         ax.set(xlabel="items a pool", title=FAMILY_WORDS[record.manifest["family"]])
         ax.invert_yaxis()
+        ax.tick_params(axis="y", rotation=0)
     axes[0].set_ylabel("human share of every pool")
     labelled_panels(axes)
     return figure

@@ -7,12 +7,11 @@ share of human items that is kept, accumulation, fresh items) and have their own
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..regimes import RegimeError, Source, nearest
+from ..regimes import RegimeError, Source, parsed
 from .detector import POWER, REPEATS, detected, flagged, weighted
 from .operators import Bagged, Curated, Even, Filtered, Noisy, Remedied, Transferred, Watermarked, Weighted
 
@@ -60,15 +59,8 @@ def make_remedy(text: str) -> Remedy | None:
     """
     if not text:
         return None
-    match = re.fullmatch(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*", text)
-    name = match[1] if match else text
-    if name not in REMEDIES:
-        raise RegimeError(f"no remedy {name!r}{nearest(name, REMEDIES)}")
+    name, numbers = parsed("remedy", text, REMEDIES)
     wanted = REMEDIES[name].takes
-    try:
-        numbers = tuple(float(x) for x in (match[2] or "").split(",") if x.strip())
-    except ValueError:
-        raise RegimeError(f"remedy {text!r}: what stands in brackets must be numbers") from None
     if len(numbers) != len(wanted):
         takes = f"takes {', '.join(wanted)}" if wanted else "takes no numbers"
         raise RegimeError(f"remedy {name!r} {takes}, not {len(numbers)} numbers")
