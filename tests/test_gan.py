@@ -8,13 +8,13 @@ from PIL import Image
 
 from model_collapse import datasets, device, gan
 from model_collapse.archive import ArchiveError
-from model_collapse.checkpoints import Diverged
 from model_collapse.figures import gan as figures
 from model_collapse.gan.items import Pictures
 from model_collapse.gan.measure import Gallery, Lens, excess, pairwise_distance, spectrum
 from model_collapse.gan.network import Discriminator, Generator, discriminator_loss, generator_loss
 from model_collapse.gan.training import Schedule, Trio, draw, fit
 from model_collapse.regimes import HUMAN, make_regime
+from model_collapse.runs import Diverged
 
 CPU = device.Compute("cpu", "fp32")
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)

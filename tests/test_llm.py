@@ -15,7 +15,7 @@ from transformers import OPTConfig, OPTForCausalLM
 
 from model_collapse import datasets, device
 from model_collapse.archive import ArchiveError
-from model_collapse.checkpoints import Diverged, take
+from model_collapse.checkpoints import take
 from model_collapse.datasets import DataError
 from model_collapse.llm import base as llm_base
 from model_collapse.llm.base import SHAPES, load_base, pretrain
@@ -25,6 +25,7 @@ from model_collapse.llm.items import Blocks
 from model_collapse.llm.measure import Yardstick, block_losses, perplexities
 from model_collapse.llm.ngram import Trigrams
 from model_collapse.llm.tokens import SPECIAL, cut, encode, opt_tokenizer, train_tokenizer
+from model_collapse.runs import Diverged
 
 CPU = device.Compute("cpu", "fp32")
 WORDS = 300

@@ -6,8 +6,8 @@ import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from model_collapse import datasets, device, vae
-from model_collapse.checkpoints import Diverged
 from model_collapse.regimes import HUMAN, make_regime
+from model_collapse.runs import Diverged
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.measure import Eye
 from model_collapse.vae.minority import make_rare

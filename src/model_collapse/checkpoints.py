@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,22 +13,8 @@ from torch import nn
 from .archive import ArchiveError
 from .archive.files import write_bytes
 from .device import leads
-from .runs import ConfigError
 
-__all__ = ["Diverged", "fill", "fitting", "get", "go_on", "keep", "put", "take"]
-
-
-class Diverged(ArithmeticError):
-    """A loss that is no longer a number; the message says when."""
-
-
-@contextlib.contextmanager
-def fitting(g: int) -> Iterator[None]:
-    """Inside the block `Diverged` becomes a `ConfigError` that names the generation."""
-    try:
-        yield
-    except Diverged as error:
-        raise ConfigError(f"generation {g}, {error}; what was done before is kept") from None
+__all__ = ["fill", "get", "go_on", "keep", "put", "take"]
 
 
 def keep(path: Path | None, network: nn.Module, done: int, *optimisers: torch.optim.Optimizer) -> None:

@@ -19,10 +19,9 @@ import torch
 
 from .. import datasets, device
 from ..archive import Record
-from ..checkpoints import fitting
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source, helpings
-from ..runs import ConfigError, Family, NetworkConfig, Study
+from ..runs import ConfigError, Family, NetworkConfig, Study, fitting
 from .items import Pictures
 from .measure import NEIGHBOURS, Gallery, Lens, excess, spectrum
 from .network import Generator

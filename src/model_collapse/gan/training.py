@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..checkpoints import Diverged, fill, get, go_on, keep, put, take
+from ..checkpoints import fill, get, go_on, keep, put, take
 from ..device import Compute, seeded
+from ..runs import Diverged
 from .network import Discriminator, Generator, discriminator_loss, generator_loss
 
 __all__ = ["Schedule", "Trio", "draw", "fit", "render", "step"]

@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .. import device
 from ..archive import Record
-from ..checkpoints import fill, fitting, get, put, take
+from ..checkpoints import fill, get, put, take
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source, helpings
-from ..runs import Family, NetworkConfig, Study, arms
+from ..runs import Family, NetworkConfig, Study, arms, fitting
 from .base import SHAPES, base_digest, load_base, new_model, rounded_up
 from .corpus import Corpus, load_corpus
 from .decoding import Decoding, write, write_blocks

@@ -18,8 +18,9 @@ from accelerate import Accelerator
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from ..checkpoints import Diverged, fill, get, go_on, keep, put, take
+from ..checkpoints import fill, get, go_on, keep, put, take
 from ..device import Compute, seeded
+from ..runs import Diverged
 
 __all__ = ["Schedule", "fine_tune", "token_losses"]
 

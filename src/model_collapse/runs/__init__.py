@@ -6,18 +6,20 @@ the way from them to a record is the same for every family, and a chapter says
 """
 
 from .family import Family
-from .networks import NetworkConfig
+from .networks import Diverged, NetworkConfig, fitting
 from .places import cache_root, results_root
 from .settings import BaseConfig, ConfigError, Study, arms, coarse
 
 __all__ = [
     "BaseConfig",
     "ConfigError",
+    "Diverged",
     "Family",
     "NetworkConfig",
     "Study",
     "arms",
     "cache_root",
     "coarse",
+    "fitting",
     "results_root",
 ]

@@ -1,8 +1,9 @@
-"""The settings that families of networks share, and the network of generation 0 that their runs share."""
+"""The settings that families of networks share, the network of generation 0 that their runs share, and failed fits."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+import contextlib
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,23 @@ from .. import archive, device
 from .places import cache_root
 from .settings import BaseConfig, ConfigError
 
-__all__ = ["NetworkConfig"]
+__all__ = ["Diverged", "NetworkConfig", "fitting"]
 
 # What only matters after generation 0, or for how many chains there are.
 LATER = ("chains", "generations", "regime", "variant", "share", "n_real", "n_synthetic", "grid", "marks", "remedy")
+
+
+class Diverged(ArithmeticError):
+    """A loss that is no longer a number; the message says when."""
+
+
+@contextlib.contextmanager
+def fitting(g: int) -> Iterator[None]:
+    """Inside the block `Diverged` becomes a `ConfigError` that names the generation."""
+    try:
+        yield
+    except Diverged as error:
+        raise ConfigError(f"generation {g}, {error}; what was done before is kept") from None
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,9 @@ import torch
 
 from .. import datasets, device
 from ..archive import Record
-from ..checkpoints import fitting
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source, helpings
-from ..runs import Family, NetworkConfig, Study, arms
+from ..runs import Family, NetworkConfig, Study, arms, fitting
 from .items import Images, Part
 from .measure import CLASSIFIERS, Eye
 from .minority import STUDENT_IMAGES, Minority, make_rare

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..checkpoints import Diverged, get, go_on, keep, put
+from ..checkpoints import get, go_on, keep, put
 from ..device import Compute, seeded
+from ..runs import Diverged
 from .items import Images, Part
 from .network import VAE, elbo_terms
 
