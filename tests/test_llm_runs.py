@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from model_collapse.archive import History, load_record
 from model_collapse.datasets import DataError
 from model_collapse.llm import decoding, finetune, measure
 from model_collapse.llm.base import SHAPES, load_base, pretrain
+from model_collapse.llm.corpus import load_corpus
 from model_collapse.llm.items import Blocks
 from model_collapse.llm.memory import room_for
 from model_collapse.recursion import Turn
@@ -118,7 +120,7 @@ def test_original_prompts_are_human_and_chained_ones_are_the_pool_s(prompts, mon
 
 
 IMPOSSIBLE = {
-    "text must be wikitext or reference, not 'poems'": {"text": "poems"},
+    "text must be wikitext, reference or dialects, not 'poems'": {"text": "poems"},
     "prompts must be original or chained, not 'none'": {"prompts": "none"},
     "start must be base, generation0, previous or scratch, not 'zero'": {"start": "zero"},
     "rate must be above 0, not 0": {"rate": 0.0},
@@ -313,3 +315,20 @@ def test_a_run_of_two_processes_leaves_one_record(tmp_path):
     record = load_record(tmp_path / "llm" / "two")
     assert record.generations == [0, 1] and record.manifest["machine"]["processes"] == 2
     assert not list((tmp_path / "cache" / "runs").glob("*/*"))
+
+
+def test_a_two_part_text_says_the_same_in_both_parts():
+    corpus, plain = load_corpus("dialects", None), load_corpus("reference", None)
+    assert corpus.minor != plain.test and codecs.encode(corpus.minor, "rot13") == corpus.test == plain.test
+    assert len(corpus.train) == len(plain.train)
+    moved = [a != b for a, b in zip(corpus.train, plain.train, strict=True) if b.isascii() and b.isalpha()]
+    assert sum(moved) / len(moved) == pytest.approx(0.05, abs=0.01)
+    assert corpus.card()["sha256"] != plain.card()["sha256"] and "dialects" in corpus.card()["name"]
+
+
+def test_the_smaller_part_is_read_apart():
+    record = llm.run("dialect-replace", "smoke", text="dialects", n=300, epochs=3, generations=1, progress=False)
+    for g in (0, 1):
+        major, minor = (record.at(f"{name}bits_per_byte", g)["mean"] for name in ("", "minor_"))
+        assert minor > major + 0.1
+    assert "minor_perplexity" not in set(llm.run(None, "smoke", generations=0, progress=False).statistics["metric"])

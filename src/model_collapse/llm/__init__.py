@@ -67,8 +67,8 @@ class Config(NetworkConfig):
     ----------
     base : str
         Name of a base of the project, a folder, or a name on the hub.
-    text : {"wikitext", "reference"}
-        Human text: WikiText-2, or CPython's language reference.
+    text : {"wikitext", "reference", "dialects"}
+        Human text: WikiText-2, CPython's language reference, or the latter with a small part in a dialect.
     n, most : int
         Of the blocks of the human text, from its start.
     epochs : int
@@ -100,7 +100,7 @@ class Config(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_one_of("text", "wikitext", "reference")
+        self.require_one_of("text", "wikitext", "reference", "dialects")
         self.require_one_of("prompts", "original", "chained")
         self.require_one_of("start", "base", "generation0", "previous", "scratch")
         self.require_one_of("weights", "last", "best")
@@ -279,7 +279,8 @@ def build(
 
     reserve = helpings(rest, lambda ids: Blocks(ids, np.full(len(ids), -1)))
     source = Source(Blocks(train[:n], np.arange(n)), n, reserve, "set some aside with a smaller --set n=")
-    yardstick = Yardstick(train[:n], valid, test, tokenizer, compute, config.batch)
+    minor = cut(encode(data.minor, tokenizer)) if data.minor else None
+    yardstick = Yardstick(train[:n], valid, test, tokenizer, compute, config.batch, minor)
     return source, LanguageLearner(config, regime, source, base, yardstick, data.card())
 
 
@@ -358,6 +359,7 @@ PROFILES = {
 _MARKED = [{"remedy": f"watermark({bias}, {last})"} for bias, last in ((0, 0), (2, 0), (2, 9))]
 _SMALL = {"base": "quick", "start": "scratch", "text": "reference", "n": 1000, "epochs": 8, "batch": 32, "rate": 3e-3}
 _SMALL |= {"generations": 5}
+_DIALECTS = _SMALL | {"text": "dialects"}
 _ONE = {"laptop": {"chains": 1}}  # controls that no verdict reads
 _OPT = {"base": "facebook/opt-125m", "n": 0, "batch": 128, "rate": 2e-5}
 _SCRATCH = {"start": "scratch", "epochs": 10}
@@ -379,6 +381,9 @@ STUDIES = {
     "nucleus-replace": Study("replace", "nucleus", by_profile=_ONE),
     "scratch-replace": Study("replace", "sample", _SCRATCH),
     "scratch-accumulate": Study("accumulate", "sample", _SCRATCH),
+    "dialect-replace": Study("replace", "sample", by_profile={"laptop": _DIALECTS}),
+    "dialect-keep10": Study("keep", "sample", by_profile={"laptop": _DIALECTS}),
+    "dialect-accumulate": Study("accumulate", "sample", by_profile={"laptop": _DIALECTS}),
     "watermark": Study("replace", "sample", by_profile={"laptop": _SMALL}, arms=arms(points=_MARKED)),
     "opt125m-replace": Study("replace", "beam5", by_profile=dict.fromkeys(("laptop", "paper"), _OPT)),
 }

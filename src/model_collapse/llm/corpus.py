@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import datasets
 
-__all__ = ["Corpus", "load_corpus", "split", "wikitext_2"]
+__all__ = ["Corpus", "dialects", "load_corpus", "split", "wikitext_2"]
+
+DIALECT = (20, 20)  # of so many passages one is in the dialect; lines of a passage
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Corpus:
     ----------
     base : str or None
         Checksum of the model that starts from them, whose tokenizer cuts them; None for one made of the text itself.
+    minor : str
+        The test text again, in the dialect of a two-part text; empty for others.
     """
 
     name: str
@@ -26,10 +31,12 @@ class Corpus:
     valid: str
     test: str
     base: str | None = None
+    minor: str = ""
 
     def card(self) -> dict[str, object]:
         """What a manifest says: name, SHA-256 of the three texts, their bytes, and the base's; never a path."""
-        parts = [part.encode() for part in (self.train, self.valid, self.test)]
+        texts = (self.train, self.valid, self.test) + ((self.minor,) if self.minor else ())
+        parts = [part.encode() for part in texts]
         checksum = hashlib.sha256(b"\0".join(parts)).hexdigest()
         return {"name": self.name, "sha256": checksum, "bytes": [len(part) for part in parts], "base": self.base}
 
@@ -49,8 +56,32 @@ def split(text: datasets.Text) -> Corpus:
     return Corpus(text.name, *("".join(part) for part in parts))
 
 
+def dialects() -> Corpus:
+    """CPython's language reference, of which every twentieth passage is in a dialect of its own.
+
+    The dialect moves every letter by thirteen places. It has the same grammar, the same things to say and no word in
+    common with the other part, so that nothing tells the two apart but how much of each there is. Both test texts say
+    the same.
+    """
+    plain = split(datasets.language_reference())
+    every, lines = DIALECT
+    found = plain.train.splitlines(keepends=True)
+    passages = ["".join(found[k : k + lines]) for k in range(0, len(found), lines)]
+    mixed = [_moved(text) if number % every == every // 2 else text for number, text in enumerate(passages)]
+    name = f"{plain.name}, in two dialects"
+    return replace(plain, name=name, train="".join(mixed), minor=_moved(plain.test))
+
+
+def _moved(text: str) -> str:
+    return codecs.encode(text, "rot13")
+
+
 def load_corpus(name: str, path: Path | None) -> Corpus:
-    """A person's own text, or a corpus by name: ``wikitext`` or ``reference`` (CPython's language reference)."""
+    """A person's own text, or a corpus by name.
+
+    ``wikitext``; ``reference``, which is CPython's language reference; ``dialects``, the same in two dialects.
+    """
     if path is not None:
         return split(datasets.read_text(path))
-    return wikitext_2() if name == "wikitext" else split(datasets.language_reference())
+    known = {"wikitext": wikitext_2, "dialects": dialects}
+    return known[name]() if name in known else split(datasets.language_reference())

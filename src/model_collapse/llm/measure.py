@@ -66,10 +66,14 @@ class Yardstick:
         What models learn from, what may steer them, and what perplexity is measured on.
     batch : int
         Blocks that are read at once.
+    minor : numpy.ndarray of int or None
+        The test text in the dialect of a two-part text, shape (blocks, length).
     """
 
-    def __init__(self, train, valid, test, tokenizer: PreTrainedTokenizerFast, compute: Compute, batch: int = 128):
-        self.train, self.valid, self.test, self.tokenizer = train, valid, test, tokenizer
+    def __init__(
+        self, train, valid, test, tokenizer: PreTrainedTokenizerFast, compute: Compute, batch: int = 128, minor=None
+    ):
+        self.train, self.valid, self.test, self.minor, self.tokenizer = train, valid, test, minor, tokenizer
         self.compute, self.batch = compute, batch
 
     def losses(self, model: PreTrainedModel, ids: np.ndarray) -> np.ndarray:
@@ -100,9 +104,13 @@ class Yardstick:
             (unseen), 1, 2 to 4, 5 to 9, 10 to 99, 100 and more. In the pool, so that g counts the rounds of synthetic
             text as in the theory: ``survival_<band>``, share of the human text's tokens of that count that are still
             there, and ``lost_1``, ``lost_5plus``, shares of the *words* that occur once, and five times or more, in the
-            human text and nowhere in the pool; only words that lie whole within a block count.
+            human text and nowhere in the pool; only words that lie whole within a block count. Of a two-part text
+            also ``minor_<name>`` of each of `perplexities`, on the test text in the dialect.
         """
         found = perplexities(self.losses(model, self.test), self.test, self.tokenizer)
+        if self.minor is not None:
+            minor = perplexities(self.losses(model, self.minor), self.minor, self.tokenizer)
+            found |= {f"minor_{name}": value for name, value in minor.items()}
         some = ids[: DIVERSITY_TOKENS // ids.shape[1]]
         texts = self.tokenizer.batch_decode(some, skip_special_tokens=True)
         found |= {"type_token_ratio": diversity.type_token_ratio(some), "vocabulary": diversity.vocabulary(some)}
