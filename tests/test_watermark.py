@@ -94,6 +94,11 @@ def test_lengths_of_which_there_is_no_passage_are_left_out():
     assert set(detected(np.full((2, 20), 7), WORDS)) == {"green_share", "detected_16", "detected_32"}
 
 
+def test_a_sweep_reports_every_arm():
+    record = llm.run("watermark", "smoke", n=40, epochs=1, generations=0, progress=False)
+    assert [line.split(":")[0] for line in llm.FAMILY.report(record)[::2]][:2] == record.arms
+
+
 def test_a_watermark_in_the_loop():
     """Set in what model 0 writes, or never: model 1, which sets none, learned it or did not."""
     scale = {"chains": 1, "generations": 1, "n": 300, "epochs": 6, "variant": "sample", "progress": False}

@@ -321,12 +321,13 @@ def report(record: Record) -> list[str]:
     """Perplexity and diversity, first and last, and what was limited."""
     last, said = record.generations[-1], record.manifest
     lines = []
-    for name, words in (
-        ("perplexity", "perplexity of human test text"),
-        ("distinct_2", "distinct-2 of what it writes"),
-    ):
-        first, end = (record.at(name, g)["mean"] for g in (0, last))
-        lines.append(f"{words}: {first:.3g} -> {end:.3g} (g = 0 -> {last})")
+    for arm in record.arms:
+        for name, words in (
+            ("perplexity", "perplexity of human test text"),
+            ("distinct_2", "distinct-2 of what it writes"),
+        ):
+            first, end = (record.at(name, g, arm)["mean"] for g in (0, last))
+            lines.append(f"{f'{arm}: ' if arm else ''}{words}: {first:.3g} -> {end:.3g} (g = 0 -> {last})")
     if said["config"]["start"] == "scratch":
         lines.append("every generation was trained from scratch; the paper fine-tunes a pre-trained model")
     return lines
