@@ -212,3 +212,13 @@ def test_a_run_that_resumes_is_the_run_that_never_stopped(family, tmp_path, monk
     again = family.run("replace", save=tmp_path / "one", **options)
     whole = family.run("replace", **options)
     assert again.statistics.equals(whole.statistics)
+
+
+@pytest.mark.parametrize("family", [facts, patients, recommender])
+def test_a_person_who_runs_it_is_told_what_happened_and_what_it_does_not_take(family, tmp_path):
+    record = family.run("replace", "smoke", progress=False)
+    lines = family.FAMILY.report(record)
+    assert len(lines) >= 2 and all("->" in line for line in lines)
+    (tmp_path / "own.csv").write_text("1,2\n")
+    with pytest.raises(ConfigError, match=f"family '{family.FAMILY.name}', variant '.*', takes no data"):
+        family.run("replace", "smoke", data=tmp_path / "own.csv", progress=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..archive import Record
 from ..counts import Counts, take
 from ..recursion import Turn
 from ..regimes import Pool, Regime, Source
@@ -119,6 +120,17 @@ def restore(arrays: dict[str, np.ndarray]) -> Counts:
     return Counts.from_arrays(arrays)
 
 
+def report(record: Record) -> list[str]:
+    """Wrong answers in all, and about what people told seldom and often."""
+    last, known, lines = record.generations[-1], set(record.statistics["metric"]), []
+    asked = {"false": "wrong answers in all"} | {f"false_{name}": f"  of facts told {name}" for name in BANDS}
+    for name, words in asked.items():
+        if name in known:
+            first, end = (100 * record.at(name, g)["mean"] for g in (0, last))
+            lines.append(f"{words}: {first:.1f} % -> {end:.1f} % (g = 0 -> {last})")
+    return lines
+
+
 PROFILES = {
     "smoke": Config(chains=4, block=2, generations=3, subjects=50, n=400),
     "quick": Config(chains=20, block=20, generations=20),
@@ -131,5 +143,7 @@ STUDIES = {
     "accumulate": Study("accumulate"),
 }
 
-FAMILY = Family("facts", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="zipf")
+FAMILY = Family(
+    "facts", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="zipf", report=report
+)
 run = FAMILY.run

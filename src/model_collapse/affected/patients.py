@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import datasets
+from ..archive import Record
 from ..points import Points
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
@@ -134,9 +135,9 @@ class PatientLearner:
         return float((said[truth == 1] == 1).mean()), float((said[truth == 0] == 0).mean())
 
 
-def load(config: Config, path: Path | None) -> datasets.PointSet:
-    """The measurements with the kind as last column, 1 for malignant."""
-    return datasets.tumours()
+def load(config: Config, path: Path | None) -> datasets.PointSet | None:
+    """The measurements with the kind as last column, 1 for malignant; None where a person brings others."""
+    return datasets.tumours() if path is None else None
 
 
 def build(
@@ -178,6 +179,15 @@ def restore(arrays: dict[str, np.ndarray]) -> Points:
     return Points.from_arrays(arrays)
 
 
+def report(record: Record) -> list[str]:
+    """What the average says, and who is found."""
+    last, lines = record.generations[-1], []
+    for name, words in (("accuracy", "real patients judged rightly"), ("recall", "found of the rare kind")):
+        first, end = (100 * record.at(name, g)["mean"] for g in (0, last))
+        lines.append(f"{words}: {first:.1f} % -> {end:.1f} % (g = 0 -> {last})")
+    return lines
+
+
 PROFILES = {
     "smoke": Config(chains=4, block=2, generations=3, n=100),
     "quick": Config(chains=50, block=50, generations=30),
@@ -191,6 +201,16 @@ STUDIES = {
 }
 
 FAMILY = Family(
-    "patients", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="gaussians", load=load
+    "patients",
+    Config,
+    PROFILES,
+    STUDIES,
+    VARIANTS,
+    PROTOCOL,
+    build,
+    restore,
+    default_variant="gaussians",
+    load=load,
+    report=report,
 )
 run = FAMILY.run

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..archive import Record
 from ..counts import Counts
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
@@ -140,6 +141,16 @@ def restore(arrays: dict[str, np.ndarray]) -> Counts:
     return Counts.from_arrays(arrays)
 
 
+def report(record: Record) -> list[str]:
+    """What becomes of the tail, and how well people are served."""
+    last, lines = record.generations[-1], []
+    for name, words in (("tail", "share of the tail"), ("reached", "articles reached")):
+        first, end = (100 * record.at(name, g)["mean"] for g in (0, last))
+        lines.append(f"{words}: {first:.1f} % -> {end:.1f} % (g = 0 -> {last})")
+    first, end = (record.at("wanted", g)["mean"] for g in (0, last))
+    return [*lines, f"how much likelier to be wanted than an article at random: {first:.1f} -> {end:.1f}"]
+
+
 PROFILES = {
     "smoke": Config(chains=4, block=2, generations=3, people=20, articles=30, patterns=3),
     "quick": Config(chains=10, block=10, generations=20),
@@ -153,5 +164,7 @@ STUDIES = {
     "accumulate": Study("accumulate"),
 }
 
-FAMILY = Family("recommender", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="svd")
+FAMILY = Family(
+    "recommender", Config, PROFILES, STUDIES, VARIANTS, PROTOCOL, build, restore, default_variant="svd", report=report
+)
 run = FAMILY.run

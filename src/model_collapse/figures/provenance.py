@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ..archive import Record
 from . import REGIME_COLOURS, band, closed_form, labelled_panels, panels
@@ -36,6 +36,7 @@ def lineages(trails: Mapping[str, pd.DataFrame], formula: Callable[[str, np.ndar
         (line,) = closed_form(ax, trail.index, formula(regime, trail.index.to_numpy()), color="black")
         ax.set(title=regime.replace("_", ", "), ylim=(0, 1), xlim=(0, trail.index[-1]))
         ax.set(xlabel="generation g" if number >= 3 else "", ylabel="share of pool" if number % 3 == 0 else "")
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     handles = [areas[0], areas[1], areas[-1], line]
     words = ["human", "sampled by model 0", f"by model {makers - 1}", "human share by the formula"]
@@ -69,6 +70,6 @@ def watermark(record: Record, arms: Mapping[str, str]) -> Figure:
     for g, style in ((0, "-"), (1, "--"), (record.generations[-1], ":")):
         right.plot([], [], style, color="#24292f", label=f"g = {g}")
     left.legend(loc="best")
-    right.legend(loc="upper left")
+    right.legend(loc="center right", bbox_to_anchor=(1, 0.68))
     labelled_panels([left, right])
     return figure
