@@ -193,3 +193,19 @@ def test_the_command_has_a_status_for_pipelines(tmp_path, capsys, monkeypatch):
     assert status == 1 and out == "model-collapse: none.csv: No such file or directory"
     status, out = watched(capsys, monkeypatch, paths["a"], paths["b"], "--rate", "0")
     assert status == 1 and out.startswith("model-collapse: a rate of false alarms lies between 0 and 1")
+
+
+def test_the_kind_of_an_array_is_told_by_its_header(tmp_path):
+    from model_collapse.datasets.arrays import fewest_axes
+
+    np.save(tmp_path / "a.npy", np.zeros((3, 2)))
+    np.save(tmp_path / "b.npy", np.zeros((3, 8, 8)))
+    np.savez(tmp_path / "c.npz", labels=np.zeros(3), images=np.zeros((3, 8, 8)), more=np.zeros((2, 2, 2, 2)))
+    np.savez_compressed(tmp_path / "d.npz", points=np.zeros((3, 2)))
+    (tmp_path / "e.npy").write_bytes((tmp_path / "b.npy").read_bytes()[:20])
+    (tmp_path / "f.npz").write_bytes((tmp_path / "d.npz").read_bytes()[:-30])
+    (tmp_path / "g.npy").write_bytes(b"")
+    (tmp_path / "h.npy").write_bytes((tmp_path / "b.npy").read_bytes()[:-8])  # its header is whole
+    found = {path.stem: fewest_axes(path) for path in sorted(tmp_path.iterdir())}
+    assert found == {"a": 2, "b": 3, "c": 3, "d": 2, "e": 0, "f": 0, "g": 0, "h": 3}
+    assert fewest_axes(tmp_path / "nowhere.npy") == 0

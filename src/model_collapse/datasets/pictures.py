@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .arrays import DAMAGED
 from .errors import DataError
 from .images import ImageSet
 
@@ -143,7 +144,7 @@ def _read_arrays(path: Path, form: _Form) -> tuple:
             coded = None if labels is None else np.unique(labels, return_inverse=True)[1]
             ignored = (name for name in names if name not in (*fitting, "labels"))
             return *_squares(found[fitting[0]], path.name, form), coded, *ignored
-    except (ValueError, SyntaxError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         if isinstance(error, DataError):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import tokenize
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from .arrays import DAMAGED
 from .errors import DataError
 
 __all__ = ["MOST_DIMENSIONS", "PointSet", "read_points", "tumours"]
@@ -86,15 +84,7 @@ def _read_numpy(path: Path) -> np.ndarray:
                 return np.asarray(found["points"])
             fitting = [x for x in (np.asarray(found[name]) for name in found.files) if x.ndim == 2]
             names = ", ".join(found.files) or "nothing"
-    except (
-        ValueError,
-        SyntaxError,
-        EOFError,
-        MemoryError,
-        zipfile.BadZipFile,
-        zlib.error,
-        tokenize.TokenError,
-    ) as error:
+    except DAMAGED as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
     if len(fitting) != 1:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..datasets import DataError, ImageSet, PointSet, Text, read_images, read_points, read_text
+from ..datasets.arrays import fewest_axes
 
 __all__ = ["KINDS", "Compared", "ItemSet", "joined", "read_set"]
 
@@ -134,17 +135,7 @@ def _kind(path: Path) -> str:
     if suffix == ".csv":
         return "points"
     if suffix == ".npy" or suffix == ".npz":
-        return "points" if _axes(path) == 2 else "images"
+        return "points" if fewest_axes(path) == 2 else "images"
     if path.is_dir() or suffix in (".zip", ".gz", ".idx") or "ubyte" in path.name:
         return "images"
     return "text"
-
-
-def _axes(path: Path) -> int:
-    """Axes of an array; of several, the fewest that there are at least two of. 0 for what cannot be read."""
-    try:
-        found = np.load(path, allow_pickle=False)
-        arrays = [found[name] for name in found.files] if hasattr(found, "files") else [found]
-        return min((x.ndim for x in arrays if x.ndim >= 2), default=0)
-    except Exception:
-        return 0
