@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from model_collapse import gmm, llm, vae
 from model_collapse.points import Points
 from model_collapse.recursion import Turn
 from model_collapse.regimes import HUMAN, Lineage, Pool, RegimeError, Source
-from model_collapse.remedies import detected, flagged, make_remedy, treated, weighted
+from model_collapse.remedies import ALARM_METRICS, detected, flagged, make_remedy, treated, weighted
+from model_collapse.remedies.alarm import DEALS, SHARES
+from model_collapse.runs import ConfigError
 from model_collapse.theory import gaussian
+from model_collapse.warning import SAYS
 
 
 def test_a_detector_says_what_bayes_says():
@@ -246,3 +250,58 @@ def test_a_run_without_a_remedy_is_the_run_that_it_was():
     facts = [gmm.FAMILY.plan(None, "smoke", **changes).facts for changes in ({}, {"remedy": "even"})]
     assert "remedy" not in facts[0]["config"] and facts[1]["config"]["remedy"] == "even"
     assert facts[0]["identity"] != facts[1]["identity"]
+
+
+class Sampler(Listener):
+    """Two chains of human points and of samples that are `scale` times as wide."""
+
+    def __init__(self, scale: float):
+        super().__init__()
+        self.scale = scale
+
+    def plain(self, items: Points) -> list[np.ndarray]:
+        return list(items.x)
+
+    def sampled(self, rng: np.random.Generator) -> Points:
+        return Points(self.scale * rng.standard_normal((2, 300, 2)))
+
+    def measure(self, model, synthetic, turn):
+        return {"spread": synthetic.x.std(axis=(1, 2))}
+
+
+@pytest.mark.parametrize(("scale", "kind"), [(0.4, "narrow"), (2.5, "strange")])
+def test_an_alarm_measures_and_changes_nothing(scale, kind):
+    rng = np.random.default_rng(0)
+    human, learner = Points(rng.standard_normal((2, 300, 2))), Sampler(scale)
+    alarmed = treated(learner, Source(human, 300), make_remedy("alarm"))
+    synthetic = learner.sampled(rng)
+    found = alarmed.measure(None, synthetic, Turn(3, (0, 0, 0)))
+    assert found["spread"] == pytest.approx(synthetic.x.std(axis=(1, 2)))
+    assert set(ALARM_METRICS) == found.keys() - {"spread"}
+    least = {share: np.min([found[f"alarm_{share}_{says}"] for says in SAYS], axis=0) for share in SHARES}
+    assert (found[f"alarm_all_{kind}"] <= 4 / (DEALS + 1)).all()
+    assert (least["all"] < least["third"]).all() and (least["third"] < 0.1).all()
+    assert (least["none"] > 0.01).all()  # human against human
+    pool = Pool(human, Lineage(np.array([HUMAN]), np.array([300])))
+    alarmed.fit(pool, Turn(3, (0, 0, 0)))
+    assert learner.pool is pool
+
+
+def test_an_alarm_wants_items_that_can_be_halved_and_looked_at():
+    few = Source(Points(np.zeros((2, 79, 2))), 79)
+    with pytest.raises(RegimeError, match="remedy 'alarm' wants 80 human items, not 79"):
+        treated(Sampler(1.0), few, make_remedy("alarm"))
+    with pytest.raises(RegimeError, match="items that can be looked at one by one"):
+        treated(Listener(), few, make_remedy("alarm"))
+    with pytest.raises(ConfigError, match="finite sets of images: take variant 'stored'"):
+        vae.run(None, "smoke", remedy="alarm", variant="stream", progress=False)
+
+
+def test_without_models_items_the_alarm_rings_at_its_rate():
+    """The candidate that has none of them is a draw of the same human distribution: 200 chains, uniform p-values."""
+    scale = {"chains": 200, "block": 100, "generations": 0, "n": 100, "components": 1, "progress": False}
+    record = gmm.run(None, "smoke", variant="blob", remedy="alarm", **scale)
+    p = np.min([record.chains(f"alarm_none_{says}").to_numpy().ravel() for says in SAYS], axis=0)
+    assert len(p) == 200
+    low, high = binom.interval(0.999, 200, 0.1)
+    assert low <= (p <= 0.1).sum() <= high

@@ -12,8 +12,9 @@ from scipy.stats import binom, energy_distance, hypergeom
 
 from model_collapse import cli, datasets
 from model_collapse.datasets import DataError
-from model_collapse.warning import LEAST, WatchError, read_set, watch
-from model_collapse.warning.permutation import Statistic, adjusted, of_points, of_words
+from model_collapse.distances import frechet_distance
+from model_collapse.warning import LEAST, SAYS, WatchError, alarm_of, read_set, watch
+from model_collapse.warning.permutation import Statistic, adjusted, frechet, of_points, of_words
 from model_collapse.warning.sets import ItemSet, of
 
 
@@ -209,3 +210,22 @@ def test_the_kind_of_an_array_is_told_by_its_header(tmp_path):
     found = {path.stem: fewest_axes(path) for path in sorted(tmp_path.iterdir())}
     assert found == {"a": 2, "b": 3, "c": 3, "d": 2, "e": 0, "f": 0, "g": 0, "h": 3}
     assert fewest_axes(tmp_path / "nowhere.npy") == 0
+
+
+def test_the_frechet_distance_of_deals_is_the_one_of_sets():
+    rng = np.random.default_rng(11)
+    x = rng.standard_normal((80, 3)) @ rng.standard_normal((3, 3))
+    deals = np.stack([rng.permutation(np.arange(80) < 35) for _ in range(4)])
+    expected = [frechet_distance(x[~deal], x[deal]) for deal in deals]
+    assert frechet(x).value(deals) == pytest.approx(expected)
+
+
+def test_p_values_come_to_an_alarm():
+    low, high = 0.01, 0.9
+    cases = {"narrow": "collapse", "missing": "collapse", "strange": "other", "different": "other"}
+    for kind, expected in cases.items():
+        assert alarm_of({says: low if says == kind else high for says in SAYS}, 0.05) == expected
+    assert alarm_of(dict.fromkeys(SAYS, high), 0.05) == "none"
+    replaced = {"narrow": high, "missing": low, "strange": low, "different": low}
+    assert alarm_of(replaced, 0.05) == "other"
+    assert alarm_of(replaced | {"narrow": low}, 0.05) == "collapse"

@@ -20,6 +20,7 @@ from ..archive import Record
 from ..points import Points
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
+from ..remedies import ALARM_METRICS
 from ..runs import BaseConfig, ConfigError, Family, Study, arms, coarse
 from .em import Mixtures, fit, sample
 from .measure import component_spread, l2_squared, log_density, log_likelihood, separation
@@ -169,6 +170,10 @@ class MixtureLearner:
     def reward(self, items: Sample) -> np.ndarray:
         """Log density of every item under model 0, which learned from human items alone; shape (chains, items)."""
         return log_density(self.first, items.x)
+
+    def plain(self, items: Sample) -> list[np.ndarray]:
+        """The points of every chain, each of shape (items, dimensions)."""
+        return list(items.x)
 
     def _fit(self, items: Points, g: int, rng: np.random.Generator, start: Mixtures | None = None) -> Mixtures:
         c = self.config
@@ -386,6 +391,14 @@ STUDIES |= {
     "remedies": Study("replace", "two", {"n": 200} | _COARSE, _REMEDIES, arms(points=_TREATED), single_chains=5),
     "phase": Study("keep", "two", _COARSE, _PHASE, _GRID, single_chains=1),
 }
+# How soon an alarm rings, where the loop loses the mixture within the run, and where it does not.
+_SOON = {
+    "paper": {"chains": 100, "block": 25, "generations": 50},
+    "quick": {"chains": 5, "block": 5, "generations": 12},
+}
+_ALARM = {"n": 400, "remedy": "alarm", "grid": "marks", "marks": coarse(50, 16)}
+_REGIMES = arms(points=[{}, _TENTH, {"regime": "accumulate"}])
+STUDIES["alarm"] = Study("replace", "two", _ALARM, _SOON, _REGIMES, single_chains=100)
 STUDIES |= {  # the same experiment twice, to hold one solver against the other
     "blob-batched": Study("replace", "blob", by_profile=_SHORT, single_chains=500),
     "blob-scikit-learn": Study(
@@ -403,7 +416,7 @@ FAMILY = Family(
     build,
     restore,
     default_variant="blob",
-    chain_metrics=("component_spread", "iterations", "l2_null", "l2_squared", "separation", "weight"),
+    chain_metrics=("component_spread", "iterations", "l2_null", "l2_squared", "separation", "weight", *ALARM_METRICS),
     load=load,
     report=report,
     data_variant="own",

@@ -204,6 +204,10 @@ class LanguageLearner:
         vocabulary = self.first.get_input_embeddings().num_embeddings
         return {name: np.array([value]) for name, value in detected(synthetic.ids, vocabulary).items()}
 
+    def plain(self, items: Blocks) -> list[list[str]]:
+        """The texts of this chain's blocks."""
+        return [self.yardstick.tokenizer.batch_decode(items.ids)]
+
     @cached_property
     def _zero_shot(self) -> float:
         return float(np.exp(self.yardstick.losses(self.base, self.yardstick.test).mean()))
@@ -386,6 +390,7 @@ STUDIES = {
     "dialect-keep10": Study("keep", "sample", by_profile={"laptop": _DIALECTS}),
     "dialect-accumulate": Study("accumulate", "sample", by_profile={"laptop": _DIALECTS}),
     "watermark": Study("replace", "sample", by_profile={"laptop": _SMALL}, arms=arms(points=_MARKED)),
+    "alarm": Study("replace", "sample", {"remedy": "alarm"}, by_profile={"laptop": _SMALL}),
     "opt125m-replace": Study("replace", "beam5", by_profile=dict.fromkeys(("laptop", "paper"), _OPT)),
 }
 

@@ -12,10 +12,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..regimes import RegimeError, Source, parsed
+from .alarm import ALARM_METRICS, Alarmed
 from .detector import POWER, REPEATS, detected, flagged, weighted
 from .operators import Bagged, Curated, Even, Filtered, Noisy, Remedied, Transferred, Watermarked, Weighted
 
-__all__ = ["POWER", "REMEDIES", "REPEATS", "Remedy", "detected", "flagged", "make_remedy", "treated", "weighted"]
+__all__ = [
+    "ALARM_METRICS",
+    "POWER",
+    "REMEDIES",
+    "REPEATS",
+    "Remedy",
+    "detected",
+    "flagged",
+    "make_remedy",
+    "treated",
+    "weighted",
+]
 
 REMEDIES: dict[str, type[Remedied]] = {
     "filter": Filtered,
@@ -26,6 +38,7 @@ REMEDIES: dict[str, type[Remedied]] = {
     "ensemble": Bagged,
     "transfer": Transferred,
     "watermark": Watermarked,
+    "alarm": Alarmed,
 }
 """Every remedy by its name; each class says which numbers it takes."""
 

@@ -70,6 +70,11 @@ class Config(NetworkConfig):
         self.require(0 <= self.rare < 0.5, f"rare must lie in [0, 0.5), not {self.rare:g}")
         self.require_at_least(1, "epochs", "latent")
 
+    def check(self) -> None:
+        super().check()
+        streams = self.remedy.startswith("alarm") and self.variant != "stored"
+        self.require(not streams, "remedy 'alarm' looks at finite sets of images: take variant 'stored'")
+
 
 class VAELearner:
     """Train, sample, measure through the encoder of generation 0."""
@@ -141,6 +146,10 @@ class VAELearner:
         images = decode_means(model, STUDENT_IMAGES, self.compute.generator(rng), self.compute)
         labels = self.eyes[0].labels(images)
         return self.minority.measures((images * 255).round().to(torch.uint8).cpu().numpy(), labels, self.data, rng)
+
+    def plain(self, items: Images) -> list[np.ndarray]:
+        """The images of this chain, 8 bit, shape (images, side, side)."""
+        return [np.concatenate([part.images for part in items.parts])]
 
     @cached_property
     def eyes(self) -> tuple[Eye, Eye]:
@@ -249,6 +258,7 @@ _RELEASED = dict.fromkeys(("laptop", "paper"), {"epochs": 30, "generations": 5})
 _LONG = dict.fromkeys(("laptop", "paper"), {"epochs": 10, "generations": 20})
 # Each precision on its own chains; a fifth of the images, since processors without units for bf16 take long over it.
 _PRECISION = dict.fromkeys(("laptop", "paper"), {"chains": 3, "n": 12_000, "epochs": 10, "generations": 2})
+_DIGITS = {"images": "digits", "epochs": 30, "batch": 64, "chains": 10}
 STUDIES = {
     "released-replace": Study("replace", "stream", by_profile=_RELEASED),
     "long-replace": Study("replace", "stream", by_profile=_LONG),
@@ -261,6 +271,7 @@ STUDIES = {
     "binarised-replace": Study("replace", "binarised"),
     "minority-replace": Study("replace", "stream", settings={"rare": 0.01}),
     "minority-keep10": Study("keep", "stream", settings={"rare": 0.01, "share": 0.1}),
+    "alarm": Study("replace", "stored", {"remedy": "alarm"}, by_profile={"laptop": _DIGITS}),
     "precision": Study("replace", "stream", by_profile=_PRECISION, arms=arms(precision=("fp32", "bf16"))),
 }
 

@@ -8,14 +8,27 @@ sets that were drawn alike is the one that was asked for.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from .permutation import Statistic, adjusted, of_points, of_words
-from .sets import KINDS, ItemSet, joined, read_set
+from .permutation import SAYS, Statistic, adjusted, frechet, of_points, of_words
+from .sets import KINDS, Compared, ItemSet, joined, read_set
 
-__all__ = ["KINDS", "LEAST", "Verdict", "WatchError", "read_set", "watch"]
+__all__ = [
+    "KINDS",
+    "LEAST",
+    "MOST",
+    "SAYS",
+    "ItemSet",
+    "Verdict",
+    "WatchError",
+    "alarm_of",
+    "levels",
+    "read_set",
+    "watch",
+]
 
 LEAST = 40  # items of each set
 MOST = 2000  # items of each set that are looked at
@@ -80,11 +93,40 @@ def watch(reference: ItemSet, candidate: ItemSet, rate: float = 0.05, *, deals: 
     rng = np.random.default_rng(seed)
     ours, theirs = (one.some(MOST, rng) for one in (reference, candidate))
     both = joined(ours, theirs)
-    statistics: list[Statistic] = of_points(both.points) + (of_words(both.words) if both.words is not None else [])
-    labels = np.arange(len(ours) + len(theirs)) >= len(ours)
+    statistics, labels = _statistics(both), _labels(ours, theirs)
     found = adjusted(statistics, labels, max(deals, math.ceil(10 / rate)), rng)
-    said = {statistic.says for statistic in statistics if found[statistic.name][2] <= rate}
-    collapse = "narrow" in said or ("missing" in said and "strange" not in said)
-    alarm = "collapse" if collapse else "other" if said else "none"
+    alarm = alarm_of(_least(statistics, found), rate)
     described = {name: dict(zip(("value", "expected", "p"), values, strict=True)) for name, values in found.items()}
     return Verdict(alarm, rate, reference.kind, (len(ours), len(theirs)), described)
+
+
+def alarm_of(p: Mapping[str, float], rate: float) -> str:
+    """What p-values by what they say (see `Statistic.says`) come to at a rate: "collapse", "other" or "none"."""
+    said = {says for says in SAYS if p[says] <= rate}
+    if "narrow" in said or ("missing" in said and "strange" not in said):
+        return "collapse"
+    return "other" if said else "none"
+
+
+def levels(reference: ItemSet, candidate: ItemSet, deals: int, rng: np.random.Generator) -> dict[str, float]:
+    """The p-values that `watch` goes by, the least of each kind; and, adjusted for nothing, that of ``frechet``.
+
+    The Fréchet distance in the same coordinates and by the same deals is what the alarm is compared with: both have
+    the same rate of false alarms.
+    """
+    both, labels = joined(reference, candidate), _labels(reference, candidate)
+    statistics, baseline = _statistics(both), frechet(both.points)
+    found = _least(statistics, adjusted(statistics, labels, deals, rng))
+    return found | {"frechet": adjusted([baseline], labels, deals, rng)["frechet"][2]}
+
+
+def _statistics(both: Compared) -> list[Statistic]:
+    return of_points(both.points) + (of_words(both.words) if both.words is not None else [])
+
+
+def _labels(reference: ItemSet, candidate: ItemSet) -> np.ndarray:
+    return np.arange(len(reference) + len(candidate)) >= len(reference)
+
+
+def _least(statistics: list[Statistic], found: Mapping[str, tuple[float, float, float]]) -> dict[str, float]:
+    return {says: min(found[one.name][2] for one in statistics if one.says == says) for says in SAYS}

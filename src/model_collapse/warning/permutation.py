@@ -15,8 +15,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import cdist
 
-__all__ = ["NEIGHBOURS", "Statistic", "adjusted", "of_points", "of_words"]
+__all__ = ["NEIGHBOURS", "SAYS", "Statistic", "adjusted", "frechet", "of_points", "of_words"]
 
+SAYS = ("narrow", "missing", "strange", "different")
 NEIGHBOURS = 5
 SPARSEST = 0.1  # of all items are the tail
 RARE = 0.05  # of all words that are written are rare ones
@@ -74,6 +75,31 @@ def of_points(x: np.ndarray) -> list[Statistic]:
         Statistic("precision", precision, "strange"),
         Statistic("energy", energy, "different"),
     ]
+
+
+def frechet(x: np.ndarray) -> Statistic:
+    """The squared Fréchet distance of the two sets of points, x of shape (items, dimensions); no part of the alarm.
+
+    As `model_collapse.distances.frechet_distance` for every deal, from sums of products that are taken once.
+    """
+    size, dimensions = x.shape
+    products = (x[:, :, None] * x[:, None, :]).reshape(size, -1)
+
+    def moments(deals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        counts = deals.sum(axis=1)[:, None]
+        means, raw = deals @ x / counts, (deals @ products / counts).reshape(-1, dimensions, dimensions)
+        centred = raw - means[:, :, None] * means[:, None, :]
+        return means, centred * (counts / (counts - 1))[:, :, None]
+
+    def distance(deals: np.ndarray) -> np.ndarray:
+        (ours, a), (theirs, b) = moments(1.0 - deals), moments(deals.astype(float))
+        values, vectors = np.linalg.eigh(a)
+        root = (vectors * np.sqrt(values.clip(0))[:, None, :]) @ vectors.transpose(0, 2, 1)
+        cross = np.sqrt(np.linalg.eigvalsh(root @ b @ root).clip(0)).sum(axis=1)
+        traces = np.trace(a + b, axis1=1, axis2=2)
+        return ((ours - theirs) ** 2).sum(axis=1) + traces - 2 * cross
+
+    return Statistic("frechet", distance, "different")
 
 
 def of_words(counts: csr_matrix) -> list[Statistic]:

@@ -45,10 +45,17 @@ class ItemSet:
         """At most so many of them, drawn without replacement."""
         if len(self) <= most:
             return self
-        chosen = np.sort(rng.choice(len(self), most, replace=False))
-        return ItemSet(
-            self.name, self.kind, [self.items[i] for i in chosen] if self.kind == "text" else self.items[chosen]
-        )
+        return self.pick(np.sort(rng.choice(len(self), most, replace=False)))
+
+    def and_all(self, other: ItemSet) -> ItemSet:
+        """The items of this set, then those of another of its kind."""
+        both = [*self.items, *other.items] if self.kind == "text" else np.concatenate([self.items, other.items])
+        return ItemSet(self.name, self.kind, both)
+
+    def pick(self, numbers: np.ndarray) -> ItemSet:
+        """The items of these numbers."""
+        items = [self.items[i] for i in numbers] if self.kind == "text" else self.items[numbers]
+        return ItemSet(self.name, self.kind, items)
 
 
 @dataclass(frozen=True)
