@@ -280,7 +280,7 @@ def test_an_alarm_measures_and_changes_nothing(scale, kind):
     assert set(ALARM_METRICS) == found.keys() - {"spread"}
     least = {share: np.min([found[f"alarm_{share}_{says}"] for says in SAYS], axis=0) for share in SHARES}
     assert (found[f"alarm_all_{kind}"] <= 4 / (DEALS + 1)).all()
-    assert (least["all"] < least["third"]).all() and (least["third"] < 0.1).all()
+    assert (least["all"] < least["third"]).all()
     assert (least["none"] > 0.01).all()  # human against human
     pool = Pool(human, Lineage(np.array([HUMAN]), np.array([300])))
     alarmed.fit(pool, Turn(3, (0, 0, 0)))
