@@ -32,10 +32,13 @@ MARKS = {
 }
 
 
-def show(name: str, figure: Figure, archived: Record | Mapping[str, Record], live: Record | None = None) -> None:
-    """Glue a figure as ``fig_<name>`` and what the manifests say of its data as ``source_<name>``."""
+def show(
+    name: str, figure: Figure, archived: Record | Mapping[str, Record] | None = None, live: Record | None = None
+) -> None:
+    """Glue a figure as ``fig_<name>`` and what the manifests say of its data as ``source_<name>``, if there are any."""
     glue(f"fig_{name}", figure, display=False)
-    glue(f"source_{name}", caption(archived, live), display=False)
+    if archived is not None:
+        glue(f"source_{name}", caption(archived, live), display=False)
     plt.close(figure)
 
 

@@ -398,7 +398,7 @@ _SOON = {
 }
 _ALARM = {"n": 400, "remedy": "alarm", "grid": "marks", "marks": coarse(50, 16)}
 _REGIMES = arms(points=[{}, _TENTH, {"regime": "accumulate"}])
-STUDIES["alarm"] = Study("replace", "two", _ALARM, _SOON, _REGIMES, single_chains=100)
+STUDIES["alarm"] = Study("replace", "two", _ALARM, _SOON, _REGIMES, single_chains=100, shown=False)
 STUDIES |= {  # the same experiment twice, to hold one solver against the other
     "blob-batched": Study("replace", "blob", by_profile=_SHORT, single_chains=500),
     "blob-scikit-learn": Study(

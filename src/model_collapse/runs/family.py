@@ -51,8 +51,8 @@ class Family:
         Settings that a variant brings with it; a study's and a person's own go before them.
     keep : callable or None
         ``keep(learner, generation)`` gives arrays of equal shape for every generation, to look at and to compute
-        again; a record has those of the first block of every arm at the generations of ``config.kept()``, unless it
-        has more than `MANY` arms.
+        again; a record has those of the first block of every arm at the generations of ``config.kept()``, unless its
+        study says no or it has more than `MANY` arms.
     replay : callable or None
         ``replay(config, kept)`` computes metrics again from what was kept, each of shape (kept generations, chains).
     work : callable or None
@@ -212,8 +212,9 @@ class Family:
             raise ConfigError(f"{name!r} cannot name a run: letters, digits and . , = - _ only, and no folder")
         facts = {"family": self.name, "run": name, "profile": profile, "study": study}
         facts |= {"regime": config.regime, "variant": config.variant, "identity": hashed} | identity
-        singles = self.studies[study].single_chains if study else None
-        return Plan(name, config, swept, loaded, facts, singles)
+        known = self.studies[study] if study else Study(config.regime)
+        shown = known.shown and len(swept) <= MANY
+        return Plan(name, config, swept, loaded, facts, known.single_chains, shown)
 
     def recorded(self, manifest: dict[str, Any]) -> tuple[BaseConfig, dict[str, dict[str, Any]]]:
         """The configuration that a manifest holds, and the settings of its arms by label.
@@ -293,7 +294,7 @@ class Family:
                 first = index * config.block
                 chains, seed = min(config.block, config.chains - first), (plan.facts["seed"], arm, index)
                 settings = dataclasses.replace(config, **plan.arms[arm])
-                shown = self.keep if index == 0 and len(plan.arms) <= MANY else None
+                shown = self.keep if index == 0 and plan.shown else None
                 options |= {"data": plan.data, "tick": tick, "keep": shown}
                 with self._state(plan, folder, arm, index) as state:
                     metrics = run_block(settings, chains, seed, self.build, self.restore, state=state, **options)

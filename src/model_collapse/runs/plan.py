@@ -23,6 +23,8 @@ class Plan:
         The settings of every arm, on top of `config`.
     facts : dict
         What the manifest says before the run begins; `identity` hashes what makes two runs the same.
+    shown : bool
+        Whether the record has something to look at beside its metrics.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Plan:
     data: Any
     facts: dict[str, Any]
     single_chains: int | None
+    shown: bool
 
     @property
     def folder(self) -> Path:

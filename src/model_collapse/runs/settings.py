@@ -120,6 +120,8 @@ class Study:
     ----------
     single_chains : int or None
         How many single chains its record keeps in each arm, where that is not the usual number.
+    shown : bool
+        Whether its record also has something to look at, and to compute again.
     """
 
     regime: str
@@ -128,6 +130,7 @@ class Study:
     by_profile: dict[str, dict[str, Any]] = field(default_factory=dict)
     arms: tuple[dict[str, Any], ...] = ({},)
     single_chains: int | None = None
+    shown: bool = True
 
 
 def arms(points: Sequence[dict[str, Any]] | None = None, **axes: Sequence[Any]) -> tuple[dict[str, Any], ...]:

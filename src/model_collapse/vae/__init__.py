@@ -26,8 +26,8 @@ from ..runs import Family, NetworkConfig, Study, arms, fitting
 from .items import Images, Part
 from .measure import CLASSIFIERS, Eye
 from .minority import STUDENT_IMAGES, Minority, make_rare
-from .network import VAE, elbo_terms
-from .training import Schedule, decode_means, fit, weights_of
+from .network import VAE
+from .training import Schedule, decode_means, fit, negative_elbo, weights_of
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "VAELearner", "run"]
 
@@ -121,17 +121,11 @@ class VAELearner:
         images = decode_means(model, MANY, self.compute.generator(turn.measure), self.compute)
         latents, _ = self.first.encode(images.unsqueeze(1).contiguous(memory_format=torch.channels_last))
         self.latents = latents[:FEW].cpu().numpy()
-        held = torch.from_numpy(self.data.held_out).to(self.compute.device).float().unsqueeze(1) / 255
-        noise = torch.randn(
-            len(held), model.latent, generator=self.compute.generator(turn.measure), device=self.compute.device
-        )
-        logits, mean, log_variance = model(held.contiguous(memory_format=torch.channels_last), noise)
-        error, divergence = elbo_terms(logits, held, mean, log_variance)
         found = {
             "latent_sd": latents[:FEW].std(),
             "latent_sd_2000": latents.std(),
             "latent_mean": latents.mean(),
-            "negative_elbo": (error + divergence).mean(),
+            "negative_elbo": self._loss(model, turn.measure),
             "pixel_variance": images.var(0).mean(),
         }
         found |= self.eyes[0].measures(images)
@@ -141,6 +135,9 @@ class VAELearner:
         if self.minority:
             found |= self._of_minority(model, turn.measure)
         return {name: np.array([float(value)]) for name, value in found.items()}
+
+    def _loss(self, model: VAE, rng: np.random.Generator) -> float:
+        return float(negative_elbo(model, self.data.held_out, self.compute.generator(rng), self.compute).mean())
 
     def _of_minority(self, model: VAE, rng: np.random.Generator) -> dict[str, float]:
         images = decode_means(model, STUDENT_IMAGES, self.compute.generator(rng), self.compute)
@@ -258,7 +255,7 @@ _RELEASED = dict.fromkeys(("laptop", "paper"), {"epochs": 30, "generations": 5})
 _LONG = dict.fromkeys(("laptop", "paper"), {"epochs": 10, "generations": 20})
 # Each precision on its own chains; a fifth of the images, since processors without units for bf16 take long over it.
 _PRECISION = dict.fromkeys(("laptop", "paper"), {"chains": 3, "n": 12_000, "epochs": 10, "generations": 2})
-_DIGITS = {"images": "digits", "epochs": 30, "batch": 64, "chains": 10}
+_DIGITS = {"images": "digits", "epochs": 30, "batch": 64, "chains": 6, "threads": 1}
 STUDIES = {
     "released-replace": Study("replace", "stream", by_profile=_RELEASED),
     "long-replace": Study("replace", "stream", by_profile=_LONG),

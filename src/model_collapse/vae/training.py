@@ -15,7 +15,7 @@ from ..runs import Diverged
 from .items import Images, Part
 from .network import VAE, elbo_terms
 
-__all__ = ["Schedule", "decode_means", "draw", "epoch_images", "fit", "load_decoder", "weights_of"]
+__all__ = ["Schedule", "decode_means", "draw", "epoch_images", "fit", "load_decoder", "negative_elbo", "weights_of"]
 
 CHUNK = 2000  # images that are decoded at once
 
@@ -146,6 +146,16 @@ def decode_means(
         means = torch.sigmoid(logits.float()).squeeze(1)
         parts.append(torch.bernoulli(means, generator=generator) if binarise else means)
     return torch.cat(parts)
+
+
+@torch.no_grad()
+def negative_elbo(network: VAE, images: np.ndarray, generator: torch.Generator, compute: Compute) -> torch.Tensor:
+    """Of each of the 8-bit images (images, side, side), in nats, in single precision."""
+    x = _as_input(torch.from_numpy(images).to(compute.device))
+    noise = torch.randn(len(x), network.latent, generator=generator, device=compute.device)
+    logits, mean, log_variance = network(x, noise)
+    error, divergence = elbo_terms(logits, x, mean, log_variance)
+    return error + divergence
 
 
 def weights_of(network: VAE) -> dict[str, np.ndarray]:
