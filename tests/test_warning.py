@@ -10,12 +10,14 @@ import pytest
 from scipy.sparse import csr_matrix
 from scipy.stats import binom, energy_distance, hypergeom
 
-from model_collapse import cli, datasets
+from model_collapse import cli, datasets, gmm
 from model_collapse.datasets import DataError
 from model_collapse.distances import frechet_distance
-from model_collapse.warning import LEAST, SAYS, WatchError, alarm_of, read_set, watch
+from model_collapse.figures import warning as figures
+from model_collapse.warning import LEAST, SAYS, WatchError, alarm_of, false_alarms, read_set, watch
+from model_collapse.warning.leads import first_half, first_moved, leads, levels_of, rings
 from model_collapse.warning.permutation import Statistic, adjusted, frechet, of_points, of_words
-from model_collapse.warning.sets import ItemSet, of
+from model_collapse.warning.sets import ItemSet, as_set
 
 
 def points(x: np.ndarray, name: str = "some.csv") -> ItemSet:
@@ -129,7 +131,7 @@ def test_a_text_that_loses_its_rare_words():
 
 
 def test_images_that_grow_alike():
-    images = of(datasets.digits())
+    images = as_set(datasets.digits())
     order = np.random.default_rng(8).permutation(len(images))
     halves = (images.items[order[:800]], images.items[order[800:1600]])
     ours, same = (ItemSet("digits", "images", half) for half in halves)
@@ -229,3 +231,57 @@ def test_p_values_come_to_an_alarm():
     replaced = {"narrow": high, "missing": low, "strange": low, "different": low}
     assert alarm_of(replaced, 0.05) == "other"
     assert alarm_of(replaced | {"narrow": low}, 0.05) == "collapse"
+
+
+@pytest.fixture(scope="module")
+def watched_run():
+    """Twelve mixtures that collapse while an alarm looks on."""
+    scale = {"chains": 12, "block": 12, "generations": 12, "n": 120, "progress": False}
+    return gmm.run("alarm", "quick", marks=(1, 3, 6, 12), **scale)
+
+
+@pytest.mark.slow
+def test_equal_draws_of_one_set_alarm_at_every_stated_rate():
+    digits = as_set(datasets.digits())
+    p = false_alarms(digits, 50, 200)
+    for rate in (0.05, 0.2, 0.5):
+        low, high = binom.interval(0.999, 200, rate)
+        assert low <= (p <= rate).sum() <= high
+    with pytest.raises(WatchError, match="are needed"):
+        false_alarms(digits, 1000, 1)
+
+
+def test_when_an_alarm_rang_is_read_from_the_record(watched_run):
+    p = np.min([watched_run.chains(f"alarm_all_{says}").to_numpy() for says in SAYS], axis=0)
+    assert np.array_equal(levels_of(watched_run, "all").to_numpy(), p)
+    found = rings(watched_run, 0.2, "all")
+    assert found.to_list() == pytest.approx((p <= 0.2).mean(axis=1))
+    first = first_half(watched_run, 0.2, "all")
+    assert first == next((g for g, share in found.items() if share >= 0.5), None)
+    assert first is not None and first_half(watched_run, 0.0, "all") is None
+    by_frechet = levels_of(watched_run, "all", "frechet")
+    assert np.array_equal(by_frechet, watched_run.chains("alarm_all_frechet"))
+
+
+def test_the_loss_has_moved_where_the_median_chain_is_beyond_those_of_generation_0(watched_run):
+    g = first_moved(watched_run)
+    table = watched_run.summary("log_likelihood")
+    assert table["q50"][g] < table["q05"][0]
+    assert all(table["q50"][earlier] >= table["q05"][0] for earlier in table.index if earlier < g)
+    assert first_moved(watched_run, "regime=accumulate") is None
+    (row,) = leads(watched_run, 0.2, ("all",))
+    assert (row.family, row.share, row.loss, row.watch) == ("gmm", "all", g, first_half(watched_run, 0.2, "all"))
+
+
+def test_figures_of_the_alarm_draw_its_record(watched_run):
+    (ax,) = figures.soon([watched_run], 0.2).axes
+    assert np.allclose(ax.lines[0].get_ydata(), rings(watched_run, 0.2, "all"))
+    left, right = figures.roc(watched_run, (0, 12)).axes
+    share = (levels_of(watched_run, "all").loc[12] <= 0.5).mean()
+    assert left.lines[1].get_ydata()[100] == pytest.approx(share)
+    assert len(left.lines) == len(right.lines) == 4
+    left, right = figures.regimes(watched_run, 0.2).axes
+    assert np.allclose(right.lines[0].get_ydata(), watched_run.summary("log_likelihood")["q50"])
+    (ax,) = figures.false_alarms({"equal": np.arange(1, 101) / 100}).axes
+    x, y = ax.lines[0].get_data()
+    assert y == pytest.approx(np.floor(x * 100 + 1e-9) / 100)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from .permutation import SAYS, Statistic, adjusted, frechet, of_points, of_words
-from .sets import KINDS, Compared, ItemSet, joined, read_set
+from .sets import KINDS, Compared, ItemSet, as_set, joined, read_set
 
 __all__ = [
     "KINDS",
@@ -25,6 +25,8 @@ __all__ = [
     "Verdict",
     "WatchError",
     "alarm_of",
+    "as_set",
+    "false_alarms",
     "levels",
     "read_set",
     "watch",
@@ -118,6 +120,28 @@ def levels(reference: ItemSet, candidate: ItemSet, deals: int, rng: np.random.Ge
     statistics, baseline = _statistics(both), frechet(both.points)
     found = _least(statistics, adjusted(statistics, labels, deals, rng))
     return found | {"frechet": adjusted([baseline], labels, deals, rng)["frechet"][2]}
+
+
+def false_alarms(items: ItemSet, size: int, draws: int, *, deals: int = 199, seed: int = 0) -> np.ndarray:
+    """The least p-value of each of `draws` comparisons of equal sets: disjoint random draws of `size` from one set.
+
+    Where the rate holds, a share r of them is at most r.
+
+    Raises
+    ------
+    WatchError
+        Where the set has not twice as many items.
+    """
+    if len(items) < 2 * size:
+        raise WatchError(f"{items.name} has {len(items)} items ({items.unit}); {2 * size} are needed")
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(draws):
+        order = rng.permutation(len(items))
+        pair = items.pick(order[:size]), items.pick(order[size : 2 * size])
+        statistics = _statistics(joined(*pair))
+        found.append(min(_least(statistics, adjusted(statistics, _labels(*pair), deals, rng)).values()))
+    return np.array(found)
 
 
 def _statistics(both: Compared) -> list[Statistic]:

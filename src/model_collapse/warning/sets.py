@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from ..datasets import DataError, ImageSet, PointSet, Text, read_images, read_points, read_text
 from ..datasets.arrays import fewest_axes
 
-__all__ = ["KINDS", "Compared", "ItemSet", "joined", "read_set"]
+__all__ = ["KINDS", "Compared", "ItemSet", "as_set", "joined", "read_set"]
 
 KINDS = ("points", "images", "text")
 UNITS = {"points": "points", "images": "images", "text": "passages of 64 words"}
@@ -82,15 +82,15 @@ def read_set(path: Path, kind: str | None = None) -> ItemSet:
     """
     kind = kind or _kind(path)
     if kind == "points":
-        return of(read_points(path))
+        return as_set(read_points(path))
     if kind == "images":
-        return of(read_images(path))
+        return as_set(read_images(path))
     if kind == "text":
-        return of(read_text(path))
+        return as_set(read_text(path))
     raise DataError(f"no kind {kind!r}: take {', '.join(KINDS)}")
 
 
-def of(data: PointSet | ImageSet | Text) -> ItemSet:
+def as_set(data: PointSet | ImageSet | Text) -> ItemSet:
     """Data of a family as a set; images count whether they are held out or not."""
     if isinstance(data, PointSet):
         return ItemSet(data.name, "points", data.x)
