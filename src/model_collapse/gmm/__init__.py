@@ -20,7 +20,7 @@ from ..archive import Record
 from ..points import Points
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..remedies import ALARM_METRICS
+from ..remedies import ALARM_METRICS, bench
 from ..runs import BaseConfig, ConfigError, Family, Study, arms, coarse
 from .em import Mixtures, fit, sample
 from .measure import component_spread, l2_squared, log_density, log_likelihood, separation
@@ -363,30 +363,13 @@ _REMEDIES = {
     "paper": {"chains": 100, "block": 25, "generations": 100},
     "quick": {"chains": 20, "block": 20, "generations": 50},
 }
-_TENTH = {"regime": "keep", "share": 0.1}
-_TREATED = [
-    {},
-    {"regime": "keep", "share": 0.01},
-    _TENTH,
-    {"regime": "fresh", "n_real": 20, "n_synthetic": 180},
-    {"regime": "augment"},
-    {"regime": "accumulate"},
-    {"regime": "accumulate_subsample"},
-    _TENTH | {"remedy": "even"},
-    _TENTH | {"remedy": "filter(0.9, 0.1)"},
-    _TENTH | {"remedy": "weights(0.9, 0.1)"},
-    {"remedy": "noise(0.1)"},
-    {"remedy": "ensemble(5)"},
-    {"remedy": "transfer(0.1, 3)"},
-    {"remedy": "best(2)"},
-    _TENTH | {"remedy": "best(2)"},
-]
+_TREATED = [*bench.alone(200), *bench.operators()]
 _PHASE = {
     "paper": {"chains": 40, "block": 20, "generations": 200},
     "quick": {"chains": 10, "block": 10, "generations": 50},
 }
 _COARSE = {"grid": "marks", "marks": coarse(200)}
-_GRID = arms(n=[50, 100, 200, 400], share=[0.0, 0.02, 0.05, 0.1, 0.2, 0.5])
+_GRID = arms(n=bench.POOLS, share=bench.SHARES)
 STUDIES |= {
     "remedies": Study("replace", "two", {"n": 200} | _COARSE, _REMEDIES, arms(points=_TREATED), single_chains=5),
     "phase": Study("keep", "two", _COARSE, _PHASE, _GRID, single_chains=1),
@@ -397,7 +380,7 @@ _SOON = {
     "quick": {"chains": 5, "block": 5, "generations": 12},
 }
 _ALARM = {"n": 400, "remedy": "alarm", "grid": "marks", "marks": coarse(50, 16)}
-_REGIMES = arms(points=[{}, _TENTH, {"regime": "accumulate"}])
+_REGIMES = arms(points=[{}, bench.TENTH, {"regime": "accumulate"}])
 STUDIES["alarm"] = Study("replace", "two", _ALARM, _SOON, _REGIMES, single_chains=100, shown=False)
 STUDIES |= {  # the same experiment twice, to hold one solver against the other
     "blob-batched": Study("replace", "blob", by_profile=_SHORT, single_chains=500),

@@ -18,6 +18,7 @@ from ..counts import Counts, take
 from ..expectations import lost_by
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
+from ..remedies import bench
 from ..runs import BaseConfig, ConfigError, Family, Study, arms, coarse
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "Counts", "DiscreteLearner", "run"]
@@ -170,7 +171,6 @@ _PHASE = {
 }
 _FEW = {"quick": {"chains": 4, "block": 4, "generations": 10}, "paper": {"chains": 40, "block": 20}}
 _COARSE = {"grid": "marks", "marks": coarse(999)}
-_SHARES, _POOLS = [0.0, 0.02, 0.05, 0.1, 0.2, 0.5], [50, 100, 200, 400]
 _RESERVED = {"n": 30_000, "reserve": 0.5, "n_real": 300, "n_synthetic": 29_700}
 
 PROFILES = {
@@ -187,7 +187,7 @@ STUDIES = {
     "words-accumulate": Study("accumulate"),
     "words-subsample": Study("accumulate_subsample", by_profile=_FEW),
     "words-fresh1": Study("fresh", settings=_RESERVED),
-    "phase": Study("keep", "toy", _COARSE, _PHASE, arms=arms(n=_POOLS, share=_SHARES), single_chains=1),
+    "phase": Study("keep", "toy", _COARSE, _PHASE, arms=arms(n=bench.POOLS, share=bench.SHARES), single_chains=1),
 }
 
 FAMILY = Family(

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
+from ..remedies import bench
 from ..runs import BaseConfig, Family, Study, arms, coarse
 from .normal import Model, Moments, Points, restore
 
@@ -181,30 +182,11 @@ _REMEDIES = {
     "quick": {"chains": 100, "block": 100, "generations": 199},
     "smoke": {"chains": 6, "block": 3, "n": 40},
 }
-_POINTS, _TENTH = {"items": "points"}, {"regime": "keep", "share": 0.1}
-_TREATED = [
-    {},
-    {"regime": "keep", "share": 0.01},
-    _TENTH,
-    {"regime": "fresh", "n_real": 10, "n_synthetic": 90},
-    {"regime": "augment"},
-    {"regime": "accumulate"},
-    {"regime": "accumulate_subsample"},
-    {"growth": 1.5},
-    _TENTH | {"remedy": "even"} | _POINTS,
-    _TENTH | {"remedy": "filter(0.9, 0.1)"} | _POINTS,
-    _TENTH | {"remedy": "weights(0.9, 0.1)"} | _POINTS,
-    {"remedy": "noise(0.1)"} | _POINTS,
-    {"remedy": "ensemble(5)"} | _POINTS,
-    {"remedy": "transfer(0.1, 3)"} | _POINTS,
-    {"remedy": "best(2)"} | _POINTS,
-    _TENTH | {"remedy": "best(2)"} | _POINTS,
-]
+_TREATED = [*bench.alone(100), {"growth": 1.5}, *bench.operators(items="points")]
 _PHASE = {
     "paper": {"chains": 500, "block": 250},
     "quick": {"chains": 100, "block": 100, "generations": 199},
 }
-_SHARES, _POOLS = [0.0, 0.02, 0.05, 0.1, 0.2, 0.5], [50, 100, 200, 400]
 _SETTLED = _HIGH | {"paper": {"chains": 800, "block": 400, "generations": 20}}
 
 STUDIES = {
@@ -231,7 +213,7 @@ STUDIES = {
         "fresh", settings={"d": 100, "grid": "ends"}, by_profile=_SETTLED, arms=arms(points=_ADMISSIBLE)
     ),
     "remedies": Study("replace", None, _COARSE, _REMEDIES, arms=arms(points=_TREATED), single_chains=20),
-    "phase": Study("keep", None, _COARSE, _PHASE, arms=arms(n=_POOLS, share=_SHARES), single_chains=1),
+    "phase": Study("keep", None, _COARSE, _PHASE, arms=arms(n=bench.POOLS, share=bench.SHARES), single_chains=1),
 }
 
 FAMILY = Family(
