@@ -14,6 +14,7 @@ from model_collapse import cli, datasets, gmm
 from model_collapse.datasets import DataError
 from model_collapse.distances import frechet_distance
 from model_collapse.figures import warning as figures
+from model_collapse.remedies.alarm import SHARES
 from model_collapse.warning import LEAST, SAYS, WatchError, alarm_of, false_alarms, read_set, watch
 from model_collapse.warning.leads import first_half, first_moved, leads, levels_of, rings
 from model_collapse.warning.permutation import Statistic, adjusted, frechet, of_points, of_words
@@ -269,8 +270,10 @@ def test_the_loss_has_moved_where_the_median_chain_is_beyond_those_of_generation
     assert table["q50"][g] < table["q05"][0]
     assert all(table["q50"][earlier] >= table["q05"][0] for earlier in table.index if earlier < g)
     assert first_moved(watched_run, "regime=accumulate") is None
-    (row,) = leads(watched_run, 0.2, ("all",))
-    assert (row.family, row.share, row.loss, row.watch) == ("gmm", "all", g, first_half(watched_run, 0.2, "all"))
+    rows = {row.share: row for row in leads(watched_run, 0.2)}
+    assert set(rows) == set(SHARES) - {"none"}
+    row = rows["all"]
+    assert (row.family, row.loss, row.watch) == ("gmm", g, first_half(watched_run, 0.2, "all"))
 
 
 def test_figures_of_the_alarm_draw_its_record(watched_run):

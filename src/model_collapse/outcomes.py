@@ -12,7 +12,7 @@ from typing import Any
 from .archive import Record
 from .claims.intervals import Estimate, estimate, interval, median, minus
 from .regimes import Regime, make_regime
-from .remedies import REMEDIES, make_remedy
+from .remedies import REMEDIES, Remedied, make_remedy
 
 __all__ = ["HARMS", "Cost", "Harm", "Outcome", "arm_words", "cost", "outcomes", "time_to_harm"]
 
@@ -129,14 +129,12 @@ def cost(settings: Mapping[str, Any]) -> Cost:
     regime, remedy, n = _regime(settings), make_remedy(settings.get("remedy", "")), settings["n"]
     fits = settings["generations"] + 1
     end = round(n * fits ** settings.get("growth", 0.0))
-    k = int(remedy.numbers[0]) if remedy and REMEDIES[remedy.name].takes == ("k",) else 1
+    kind = REMEDIES[remedy.name] if remedy else Remedied
+    toll = kind.toll(remedy.numbers if remedy else ())
     human = {"keep": regime.kept(n), "augment": n, "accumulate": n, "accumulate_subsample": n}.get(regime.name, 0)
-    learned = {"augment": n + end, "accumulate": n * fits}.get(regime.name, end)
-    if remedy and remedy.name == "transfer":
-        learned += round(remedy.numbers[0] * n)
+    learned = {"augment": n + end, "accumulate": n * fits}.get(regime.name, end) + round(toll.added * n)
     sampled = end if regime.name in ("replace", "augment", "accumulate") else regime.needed(n)
-    models = k if remedy and remedy.name == "ensemble" else 1
-    return Cost(human, regime.n_real, sampled * k, learned, models, REMEDIES[remedy.name].tool if remedy else "")
+    return Cost(human, regime.n_real, sampled * toll.candidates, learned, toll.models, kind.tool)
 
 
 def arm_words(settings: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "POWER",
     "REMEDIES",
     "REPEATS",
+    "Remedied",
     "Remedy",
     "detected",
     "flagged",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,10 +19,30 @@ __all__ = [
     "Filtered",
     "Noisy",
     "Remedied",
+    "Toll",
     "Transferred",
     "Watermarked",
     "Weighted",
 ]
+
+
+@dataclass(frozen=True)
+class Toll:
+    """What a remedy takes of every generation beside what the regime takes.
+
+    Attributes
+    ----------
+    candidates : int
+        Items that are sampled for each one that is handed on.
+    models : int
+        Models that are fitted.
+    added : float
+        Items that a model learns from beside the pool, as a share of it.
+    """
+
+    candidates: int = 1
+    models: int = 1
+    added: float = 0.0
 
 
 class Remedied:
@@ -41,6 +61,11 @@ class Remedied:
 
     def __init__(self, learner: Any, source: Source, numbers: tuple[float, ...]):
         self._learner, self._source, self._numbers = learner, source, numbers
+
+    @classmethod
+    def toll(cls, numbers: tuple[float, ...]) -> Toll:
+        """What it takes with these numbers."""
+        return Toll()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._learner, name)
@@ -119,6 +144,10 @@ class Curated(Remedied):
     tool: ClassVar[str] = "a judge"
     asks: ClassVar[tuple[str, str]] = ("reward", "a reward for every item")
 
+    @classmethod
+    def toll(cls, numbers: tuple[float, ...]) -> Toll:
+        return Toll(candidates=int(numbers[0]))
+
     def sample(self, model: Any, pool: Pool, turn: Turn) -> Any:
         sets = [self._learner.sample(model, pool, turn) for _ in range(int(self._numbers[0]))]
         items, numbers = _shuffled(sets, turn.remedy)
@@ -140,6 +169,10 @@ class Bagged(Remedied):
     """
 
     takes: ClassVar[tuple[str, ...]] = ("k",)
+
+    @classmethod
+    def toll(cls, numbers: tuple[float, ...]) -> Toll:
+        return Toll(candidates=int(numbers[0]), models=int(numbers[0]))
 
     def fit(self, pool: Pool, turn: Turn) -> Any:
         if turn.g == 0:
@@ -169,6 +202,10 @@ class Transferred(Remedied):
 
     takes: ClassVar[tuple[str, ...]] = ("share", "width")
     tool: ClassVar[str] = "a wide base"
+
+    @classmethod
+    def toll(cls, numbers: tuple[float, ...]) -> Toll:
+        return Toll(added=numbers[0])
 
     def pool(self, pool: Pool, turn: Turn) -> Pool:
         human = self._source.items.x

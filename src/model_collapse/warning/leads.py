@@ -13,8 +13,9 @@ import pandas as pd
 from ..archive import Record
 from .permutation import SAYS
 
-__all__ = ["LOSSES", "Lead", "first_half", "first_moved", "leads", "levels_of", "rings"]
+__all__ = ["LOSSES", "MIXED", "Lead", "first_half", "first_moved", "leads", "levels_of", "rings"]
 
+MIXED = ("all", "third", "tenth")
 LOSSES = {"gmm": ("log_likelihood", -1), "vae": ("negative_elbo", 1), "llm": ("perplexity", 1)}
 """By family, the loss on human data that people look at, and +1 where a rise is bad, -1 where a fall is."""
 
@@ -72,8 +73,8 @@ def first_moved(record: Record, arm: str = "") -> int | None:
     return int(moved.idxmax()) if moved.any() else None
 
 
-def leads(record: Record, rate: float, shares: tuple[str, ...], arm: str = "") -> Iterator[Lead]:
-    """One row for every share."""
-    for share in shares:
+def leads(record: Record, rate: float, arm: str = "") -> Iterator[Lead]:
+    """One row for every share of the model's in what was looked at."""
+    for share in MIXED:
         alarms = (first_half(record, rate, share, by, arm) for by in ("watch", "frechet"))
         yield Lead(record.manifest["family"], share, *alarms, first_moved(record, arm))
