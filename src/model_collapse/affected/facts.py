@@ -16,7 +16,7 @@ from ..archive import Record
 from ..counts import Counts, take
 from ..recursion import Turn
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, Family, Study
+from ..runs import BaseConfig, Family, Study, changes
 
 __all__ = ["BANDS", "FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "FactLearner", "run", "told"]
 
@@ -122,13 +122,8 @@ def restore(arrays: dict[str, np.ndarray]) -> Counts:
 
 def report(record: Record) -> list[str]:
     """Wrong answers in all, and about what people told seldom and often."""
-    last, known, lines = record.generations[-1], set(record.statistics["metric"]), []
     asked = {"false": "wrong answers in all"} | {f"false_{name}": f"  of facts told {name}" for name in BANDS}
-    for name, words in asked.items():
-        if name in known:
-            first, end = (100 * record.at(name, g)["mean"] for g in (0, last))
-            lines.append(f"{words}: {first:.1f} % -> {end:.1f} % (g = 0 -> {last})")
-    return lines
+    return changes(record, asked, percent=True)
 
 
 PROFILES = {

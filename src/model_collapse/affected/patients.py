@@ -18,7 +18,7 @@ from ..archive import Record
 from ..points import Points
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, Family, Study
+from ..runs import BaseConfig, Family, Study, changes
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "Kinds", "PatientLearner", "run"]
 
@@ -181,11 +181,8 @@ def restore(arrays: dict[str, np.ndarray]) -> Points:
 
 def report(record: Record) -> list[str]:
     """What the average says, and who is found."""
-    last, lines = record.generations[-1], []
-    for name, words in (("accuracy", "real patients judged rightly"), ("recall", "found of the rare kind")):
-        first, end = (100 * record.at(name, g)["mean"] for g in (0, last))
-        lines.append(f"{words}: {first:.1f} % -> {end:.1f} % (g = 0 -> {last})")
-    return lines
+    named = {"accuracy": "real patients judged rightly", "recall": "found of the rare kind"}
+    return changes(record, named, percent=True)
 
 
 PROFILES = {

@@ -15,7 +15,7 @@ from ..archive import Record
 from ..counts import Counts
 from ..recursion import Turn, stream
 from ..regimes import Pool, Regime, Source
-from ..runs import BaseConfig, Family, Study
+from ..runs import BaseConfig, Family, Study, changes
 
 __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "RecommenderLearner", "run"]
 
@@ -143,12 +143,9 @@ def restore(arrays: dict[str, np.ndarray]) -> Counts:
 
 def report(record: Record) -> list[str]:
     """What becomes of the tail, and how well people are served."""
-    last, lines = record.generations[-1], []
-    for name, words in (("tail", "share of the tail"), ("reached", "articles reached")):
-        first, end = (100 * record.at(name, g)["mean"] for g in (0, last))
-        lines.append(f"{words}: {first:.1f} % -> {end:.1f} % (g = 0 -> {last})")
-    first, end = (record.at("wanted", g)["mean"] for g in (0, last))
-    return [*lines, f"how much likelier to be wanted than an article at random: {first:.1f} -> {end:.1f}"]
+    shares = {"tail": "share of the tail", "reached": "articles reached"}
+    wanted = {"wanted": "how much likelier to be wanted than an article at random"}
+    return changes(record, shares, percent=True) + changes(record, wanted)
 
 
 PROFILES = {

@@ -21,7 +21,7 @@ from .. import datasets, device
 from ..archive import Record
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source, helpings
-from ..runs import ConfigError, Family, NetworkConfig, Study, fitting
+from ..runs import ConfigError, Family, NetworkConfig, Study, changes, fitting
 from .items import Pictures
 from .measure import NEIGHBOURS, Gallery, Lens, excess, spectrum
 from .network import Generator
@@ -211,7 +211,7 @@ def replay(config: Config, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]
 
 def report(record: Record) -> list[str]:
     """How quality and diversity went, and what was limited, left out or done to a person's pictures."""
-    last, said = record.generations[-1], record.manifest
+    said = record.manifest
     named = {
         "frechet": "Fréchet distance",
         "precision": "precision",
@@ -220,13 +220,8 @@ def report(record: Record) -> list[str]:
         "pixel_distance": "distance between two pictures, in pixels",
         "spectral_excess": "power of ten of high frequencies beyond human pictures'",
     }
-    known = set(record.statistics["metric"])
-    lines = [
-        f"{words}: {record.at(name, 0)['mean']:.3g} -> {record.at(name, last)['mean']:.3g} (g = 0 -> {last})"
-        for name, words in named.items()
-        if name in known
-    ]
-    if "frechet" not in known:
+    lines = changes(record, named)
+    if "frechet" not in set(record.statistics["metric"]):
         lines.append("left out, because the encoder takes 32 x 32 pixels and enough of them: what it would see")
     elif said["data"]["name"] != KNOWN:
         lines.append(

@@ -23,7 +23,7 @@ from ..archive import Record
 from ..checkpoints import fill, get, put, take
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source, helpings
-from ..runs import Family, NetworkConfig, Study, arms, fitting
+from ..runs import Family, NetworkConfig, Study, arms, changes, fitting
 from .base import SHAPES, base_digest, load_base, new_model, rounded_up
 from .corpus import Corpus, load_corpus
 from .decoding import Decoding, write, write_blocks
@@ -323,16 +323,10 @@ def keep(learner: LanguageLearner, generation: Generation) -> dict[str, np.ndarr
 
 def report(record: Record) -> list[str]:
     """Perplexity and diversity, first and last, and what was limited."""
-    last, said = record.generations[-1], record.manifest
-    lines = []
-    for arm in record.arms:
-        for name, words in (
-            ("perplexity", "perplexity of human test text"),
-            ("distinct_2", "distinct-2 of what it writes"),
-        ):
-            first, end = (record.at(name, g, arm)["mean"] for g in (0, last))
-            lines.append(f"{f'{arm}: ' if arm else ''}{words}: {first:.3g} -> {end:.3g} (g = 0 -> {last})")
-    if said["config"]["start"] == "scratch":
+    lines = changes(
+        record, {"perplexity": "perplexity of human test text", "distinct_2": "distinct-2 of what it writes"}
+    )
+    if record.manifest["config"]["start"] == "scratch":
         lines.append("every generation was trained from scratch; the paper fine-tunes a pre-trained model")
     return lines
 

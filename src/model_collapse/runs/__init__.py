@@ -8,6 +8,7 @@ the way from them to a record is the same for every family, and a chapter says
 from .family import Family
 from .networks import Diverged, NetworkConfig, fitting
 from .places import cache_root, results_root
+from .reports import changes
 from .settings import BaseConfig, ConfigError, Study, arms, coarse
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Study",
     "arms",
     "cache_root",
+    "changes",
     "coarse",
     "fitting",
     "results_root",

@@ -22,7 +22,7 @@ from .. import datasets, device
 from ..archive import Record
 from ..recursion import Generation, Turn, stream
 from ..regimes import Pool, Regime, Source, helpings
-from ..runs import Family, NetworkConfig, Study, arms, fitting
+from ..runs import Family, NetworkConfig, Study, arms, changes, fitting
 from .items import Images, Part
 from .measure import CLASSIFIERS, Eye
 from .minority import STUDENT_IMAGES, Minority, make_rare
@@ -218,15 +218,10 @@ def replay(config: Config, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]
 
 def report(record: Record) -> list[str]:
     """How far the latents' spread fell, what is left of the classes, and what was limited or left out."""
-    last, said = record.generations[-1], record.manifest
-    spread = [record.at("latent_sd_2000", g)["mean"] for g in (0, last)]
-    lines = [f"latent sd: {spread[0]:.3g} -> {spread[1]:.3g} (g = 0 -> {last})"]
-    if "class_entropy" in record.statistics["metric"].values:
-        entropy = [record.at("class_entropy", g)["mean"] for g in (0, last)]
-        lines.append(f"class entropy: {entropy[0]:.3g} -> {entropy[1]:.3g} bits")
-    else:
+    lines = changes(record, {"latent_sd_2000": "latent sd", "class_entropy": "class entropy, in bits"})
+    if "class_entropy" not in record.statistics["metric"].values:
         lines.append("left out, because no archived classifier knows these images: what it would see in them")
-    return lines + datasets.remarks(said)
+    return lines + datasets.remarks(record.manifest)
 
 
 def _whole(images: np.ndarray) -> Images:
