@@ -40,7 +40,13 @@ def soon(records: Sequence[Record], rate: float) -> Figure:
     handles = [axes[0].plot([], [], color=colour)[0] for colour in _colours().values()]
     handles += [axes[0].plot([], [], color=INK, linestyle=line)[0] for _, line in LINES.values()]
     words = [*SHARE_WORDS.values(), *(text for text, _ in LINES.values())]
-    figure.legend(handles, words, title="the model's share of what is looked at", loc="outside lower center", ncols=3)
+    figure.legend(
+        handles,
+        words,
+        title="the model's share of what is looked at, and the test",
+        loc="outside lower center",
+        ncols=3,
+    )
     labelled_panels(axes)
     return figure
 
