@@ -12,7 +12,7 @@ TEXTS = [f"{page}.md" for page in pages.toc_pages() if Path(f"{page}.md").is_fil
 NEEDS = {name: pages.inputs(name) for name in CHAPTERS}
 # Everything under src/, because the reference pages are made from its docstrings.
 MODULES = sorted(glob("src/model_collapse/**/*.py", recursive=True))
-STATIC = sorted(path for path in glob("chapters/_static/**", recursive=True) if Path(path).is_file())
+STATIC = sorted(path for path in glob("chapters/_*/**", recursive=True) if Path(path).is_file())
 
 
 rule book:

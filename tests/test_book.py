@@ -14,10 +14,12 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, missing, notebook
 
+from model_collapse import expectations
 from model_collapse.book import pages, running
 from model_collapse.claims import CLAIMS
 
@@ -405,3 +407,86 @@ def test_the_scorecard_shows_every_claim_and_leads_to_its_figure(offline, book: 
         row.get_by_role("link", name="G2", exact=True).click()
     name, _, anchor = page.url.rpartition("/")[2].partition("#")
     assert name == "gmm.html" and page.locator(f"[id='{anchor}']").count() == 1
+
+
+# The two loops that run in a reader's browser -----------------------------------------------------------------------
+
+
+def _chains(page, name: str, regime: str, generations: int, *, n: int, share: float = 0.0) -> dict[str, np.ndarray]:
+    """What the page's own script computes of a thousand chains: metrics of shape (generations + 1, chains)."""
+    settings = {"n": n, "share": share, "regime": regime}
+    found = page.evaluate("a => explorable.chains(...a)", [name, settings, generations, 1000, 1])
+    return {metric: np.array(values) for metric, values in found.items()}
+
+
+def _near(values: np.ndarray, expected: np.ndarray, deviations: float = 4.5) -> bool:
+    """Whether means over the last axis are where they are expected, by their own standard errors."""
+    error = values.std(axis=-1, ddof=1) / np.sqrt(values.shape[-1])
+    return bool((np.abs(values.mean(axis=-1) - expected) <= deviations * error).all())
+
+
+def test_the_gaussian_of_the_browser_follows_the_formulas(offline) -> None:
+    page, fits = offline("chapters/explore.html"), np.arange(1, 32)
+    found = _chains(page, "gaussian", "replace", 30, n=20)
+    assert _near(np.log(found["variance"]), np.log(expectations.typical_variance(fits, 20)))
+    assert _near(found["mean"] ** 2, expectations.marginal_variance(fits, 20) - 1)
+    found = _chains(page, "gaussian", "accumulate", 30, n=20)
+    assert _near(found["variance"], expectations.accumulate_variance(20, 31))
+    assert _near(found["mean"] ** 2, expectations.accumulate_mean_variance(20, 31))
+    found = _chains(page, "gaussian", "fresh", 40, n=40, share=0.25)
+    of_mean, variance = expectations.fresh_fixed_point(10, 30)
+    assert _near(found["mean"][-1] ** 2, of_mean) and _near(found["variance"][-1], variance)
+    assert not _near(_chains(page, "gaussian", "fresh", 40, n=40, share=0.1)["variance"][-1], variance)
+
+
+def test_the_words_of_the_browser_follow_the_formulas(offline) -> None:
+    page = offline("chapters/explore.html")
+    zipf = np.array(page.evaluate("explorable.zipf"))
+    found = _chains(page, "words", "replace", 20, n=50)
+    even = (1 - (zipf**2).sum()) * (1 - 1 / 50) ** np.arange(1, 22)  # two draws differ: Wright (1931)
+    assert _near(found["diversity"], even)
+    assert _near(found["alive"][0], (1 - (1 - zipf) ** 50).sum())
+    assert (np.diff(found["alive"], axis=0) <= 0).all()  # no word comes back
+    held = _chains(page, "words", "accumulate", 20, n=50)
+    assert (held["alive"] == held["alive"][0]).all()
+    fresh = _chains(page, "words", "fresh", 20, n=50, share=0.5)
+    assert (np.diff(fresh["alive"], axis=0) > 0).any()  # some do
+    kept = _chains(page, "words", "keep", 20, n=50, share=0.5)
+    assert (kept["alive"] <= kept["alive"][0]).all() and kept["alive"][-1].mean() > found["alive"][-1].mean() + 3
+
+
+def test_the_loops_play_pause_and_answer_the_keyboard(offline) -> None:
+    page = offline("chapters/explore.html")
+    box = page.locator("#explorable")
+    said, play = box.locator("[data-part=said]"), box.locator("[data-part=play]")
+    assert said.inner_text().startswith("generation 0: ")
+    box.get_by_role("button", name="One generation").focus()
+    page.keyboard.press("Enter")
+    assert said.inner_text().startswith("generation 1: ")
+    box.get_by_label("Speed").press("End")
+    play.click()
+    assert play.inner_text() == "Pause" and said.get_attribute("aria-live") == "off"
+    page.wait_for_function("+document.querySelector('#explorable .said').textContent.match(/[0-9]+/)[0] > 8")
+    play.click()
+    paused = said.inner_text()
+    page.wait_for_timeout(400)
+    assert said.inner_text() == paused and play.inner_text() == "Play"
+    share = box.get_by_label("Human share")
+    assert share.is_disabled()
+    box.get_by_label("Regime").select_option("keep")
+    assert said.inner_text().startswith("generation 0: ") and share.is_enabled()
+    share.press("ArrowRight")
+    assert share.get_attribute("aria-valuetext") == "6 of 50"
+    dead = "document.querySelectorAll('#explorable [data-part=words] .dead').length"
+    assert page.evaluate(dead) == 2 * (24 - int(re.search(r"(\d+) of 24", said.inner_text())[1]))
+
+
+def test_the_loops_answer_touch_and_stand_still_for_those_who_want_it(offline) -> None:
+    narrow = {"viewport": {"width": 360, "height": 800}, "has_touch": True}
+    page = offline("chapters/explore.html", reduced_motion="reduce", **narrow)
+    box = page.locator("#explorable")
+    assert box.locator("[data-part=play]").is_hidden()
+    box.get_by_role("button", name="One generation").tap()
+    assert box.locator("[data-part=said]").inner_text().startswith("generation 1: ")
+    box.get_by_role("button", name="Start again").tap()
+    assert box.locator("[data-part=said]").inner_text().startswith("generation 0: ")

@@ -132,8 +132,17 @@ def stage(root: Path = Path("."), into: Path = SOURCE) -> list[str]:
     mathjax = into / "_mathjax/mathjax/tex-svg-full.js"
     mathjax.parent.mkdir(parents=True)
     shutil.copyfile(_mathjax(), mathjax)
+    _stage_live(root / "chapters/_explorable", into)
     (into / MARKER).write_text("staged by make book\n")
     return pages
+
+
+def _stage_live(folder: Path, into: Path) -> None:
+    """What runs in a reader's browser: the piece of a page beside that page, its script beside MathJax."""
+    for source in sorted(folder.glob("*")):
+        target = into / ("_mathjax" if source.suffix == ".js" else f"chapters/{folder.name}") / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
 
 
 def _mathjax() -> Path:
