@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 CORES  ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench archive lint clean
+.PHONY: help book pdf test bench archive lint clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ $(READY): requirements.lock pyproject.toml
 
 book: $(READY)  ## execute the chapters and build the pages: _build/html/index.html
 	@$(BIN)/python -m model_collapse.book build --cores $(CORES)
+
+pdf: book  ## print the whole book: _build/book.pdf (wants chromium)
+	@$(BIN)/python -m model_collapse.book pdf
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest

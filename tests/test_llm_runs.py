@@ -44,7 +44,15 @@ def test_every_study_runs_and_resumes(study, tmp_path, monkeypatch):
     """Stopped while it writes the sample of generation 1, between two batches of prompts."""
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "some.txt").write_text(datasets.language_reference().text[:80_000])
-    scale = {"chains": 1, "n": 40, "epochs": 1, "progress": False, "data": tmp_path / "some.txt"}
+    items = 80 if study == "alarm" else 40  # which an alarm halves
+    scale = {
+        "chains": 1,
+        "n": items,
+        "batch": 2 * items // 5,
+        "epochs": 1,
+        "progress": False,
+        "data": tmp_path / "some.txt",
+    }
     whole = llm.run(study, "smoke", **scale)
     real, written = decoding.write, []
 

@@ -16,10 +16,11 @@ def main(arguments: list[str] | None = None) -> int:
     execute.add_argument("output")
     steps.add_parser("pages", help="stage the pages, build the HTML and check it")
     steps.add_parser("check", help="check the HTML that lies in _build/html")
+    steps.add_parser("pdf", help="print the executed book as one PDF")
     steps.add_parser("imports", help="print the modules that executed chapters imported, for chapters/imports.yml")
     given = parser.parse_args(arguments)
 
-    from . import pages, running
+    from . import pages, printing, running
 
     if given.step == "build":
         return running.build(given.cores)
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name}:\n  modules: [{', '.join(found)}]" if found else f"{name}: not executed yet")
     else:
         try:
+            if given.step == "pdf":
+                print(f"printed {printing.make_pdf()}")
+                return 0
             if given.step == "pages":
                 print("building the pages", flush=True)
                 pages.make_pages()

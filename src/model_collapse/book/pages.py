@@ -161,8 +161,19 @@ def make_pages() -> None:
     stage()
     for left in (HTML, BUILD / ".doctrees", BUILD / ".jupyter_cache"):
         shutil.rmtree(left, ignore_errors=True)
+    run_jupyter_book("--path-output", ".", "-n", "-W", "--keep-going")
+
+
+def run_jupyter_book(*options: str) -> None:
+    """Run ``jupyter-book build`` on the staged source; what it says goes to a log.
+
+    Raises
+    ------
+    BookError
+        Where it fails, with its warnings and errors.
+    """
     book = Path(sys.executable).with_name("jupyter-book")
-    command = [str(book), "build", str(SOURCE), "--path-output", ".", "-n", "-W", "--keep-going"]
+    command = [str(book), "build", str(SOURCE), *options]
     done = subprocess.run(
         command, env=os.environ | {"NO_COLOR": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )

@@ -1,0 +1,59 @@
+"""The whole book as one PDF: a build of a single page, printed by a browser once its equations are set."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from . import pages
+
+__all__ = ["CHROMIUM", "make_pdf", "print_page"]
+
+CHROMIUM = Path("/usr/bin/chromium")
+PDF = pages.BUILD / "book.pdf"
+SINGLE = pages.BUILD / "single"
+FOOTER = """<div style="font-size: 8px; width: 100%; text-align: center">
+<span class="pageNumber"></span> / <span class="totalPages"></span></div>"""
+# What is for the screen stays on the screen; a figure and its caption stay on one sheet.
+PRINT = """
+header, footer, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .explorable, .animation .controls,
+.prev-next-footer, .headerlink, .tocsection { display: none !important; }
+.bd-article-container, .bd-main, .bd-content { max-width: 100% !important; display: block !important; }
+figure, .animation, tr { break-inside: avoid; }
+h1 { break-before: page; }
+pre { white-space: pre-wrap !important; }
+"""
+
+
+def make_pdf(target: Path = PDF) -> Path:
+    """Print the executed chapters and the pages in their order to one file.
+
+    Raises
+    ------
+    BookError
+        Where a chapter has not been executed, the build fails, or there is no browser.
+    """
+    if not CHROMIUM.is_file():
+        raise pages.BookError(f"{CHROMIUM} is missing: apt-get install chromium")
+    pages.stage()
+    shutil.rmtree(SINGLE, ignore_errors=True)
+    pages.run_jupyter_book("--path-output", str(SINGLE), "--builder", "singlehtml", "--keep-going")
+    print_page(next((SINGLE / "_build/singlehtml").glob("chapters/*.html")), target)
+    return target
+
+
+def print_page(page: Path, target: Path) -> None:
+    """Print one page, offline and in light colours, once its script has set every equation."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = browser.new_context(offline=True, color_scheme="light").new_page()
+        opened.goto(page.resolve().as_uri(), wait_until="load")
+        opened.evaluate("() => window.MathJax?.startup?.promise")
+        opened.evaluate("() => document.documentElement.dataset.theme = 'light'")
+        opened.add_style_tag(content=f"@media print {{{PRINT}}}")
+        margins = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
+        options = {"format": "A4", "margin": margins, "print_background": True, "display_header_footer": True}
+        opened.pdf(path=target, header_template="<span></span>", footer_template=FOOTER, outline=True, **options)
+        browser.close()
