@@ -44,7 +44,7 @@ class Ring:
 
 
 def ring(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """People's points, of shape (*shape, 2)."""
+    """People's points: one of two coordinates for every place of `shape`, along a last axis."""
     angle = 2 * np.pi / MODES * rng.integers(MODES, size=shape)
     return RADIUS * np.stack([np.cos(angle), np.sin(angle)], axis=-1) + SD * rng.standard_normal((*shape, 2))
 
