@@ -471,7 +471,7 @@ def test_the_loops_play_pause_and_answer_the_keyboard(offline) -> None:
     paused = said.inner_text()
     page.wait_for_timeout(400)
     assert said.inner_text() == paused and play.inner_text() == "Play"
-    share = box.get_by_label("Human share")
+    share = box.locator("[data-part=share]")
     assert share.is_disabled()
     box.get_by_label("Regime").select_option("keep")
     assert said.inner_text().startswith("generation 0: ") and share.is_enabled()
