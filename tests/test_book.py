@@ -20,7 +20,7 @@ import yaml
 from conftest import ROOT, missing, notebook
 
 from model_collapse import expectations
-from model_collapse.book import pages, running
+from model_collapse.book import pages, printing, running
 from model_collapse.claims import CLAIMS
 
 CHROMIUM = "/usr/bin/chromium"
@@ -409,6 +409,37 @@ def test_the_scorecard_shows_every_claim_and_leads_to_its_figure(offline, book: 
     assert name == "gmm.html" and page.locator(f"[id='{anchor}']").count() == 1
 
 
+# The book on paper ---------------------------------------------------------------------------------------------------
+
+
+def _printable(folder: Path, body: str) -> Path:
+    page = folder / "page.html"
+    page.write_text(f"<!doctype html><html data-theme='dark'><body>{body}</body></html>")
+    return page
+
+
+def test_a_page_is_printed_whole_or_not_at_all(tmp_path: Path, browser) -> None:
+    shutil.copy(ROOT / "chapters/_static/logo.svg", tmp_path / "there.svg")
+    chapter = "<div class='toctree-wrapper'><section>One</section><section>Two</section></div>"
+    printing.print_page(browser, _printable(tmp_path, f"Front<img src='there.svg'>{chapter}"), tmp_path / "book.pdf")
+    printed = (tmp_path / "book.pdf").read_bytes()
+    assert printed.startswith(b"%PDF") and len(re.findall(rb"/Type\s*/Page\b", printed)) == 3
+    with pytest.raises(pages.BookError, match="cannot be printed whole: gone.png"):
+        printing.print_page(browser, _printable(tmp_path, "<img src='gone.png'>"), tmp_path / "other.pdf")
+    with pytest.raises(pages.BookError, match="cannot be printed whole: x"):
+        printing.print_page(browser, _printable(tmp_path, "<span class='math'>x</span>"), tmp_path / "other.pdf")
+    assert not (tmp_path / "other.pdf").exists()
+
+
+@pytest.mark.slow
+def test_the_pages_become_one_pdf(small: Path, browser) -> None:
+    assert _run(small, "model_collapse.book", "build").returncode == 0
+    done = _run(small, "model_collapse.book", "pdf")
+    assert done.returncode == 0 and done.stdout == "printed _build/book.pdf\n", done.stdout + done.stderr
+    printed = (small / "_build/book.pdf").read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 3  # the landing page, a chapter, a page
+
+
 # The two loops that run in a reader's browser -----------------------------------------------------------------------
 
 
@@ -463,7 +494,7 @@ def test_the_loops_play_pause_and_answer_the_keyboard(offline) -> None:
     box.get_by_role("button", name="One generation").focus()
     page.keyboard.press("Enter")
     assert said.inner_text().startswith("generation 1: ")
-    box.get_by_label("Speed").press("End")
+    box.locator("[data-part=speed]").press("End")
     play.click()
     assert play.inner_text() == "Pause" and said.get_attribute("aria-live") == "off"
     page.wait_for_function("+document.querySelector('#explorable .said').textContent.match(/[0-9]+/)[0] > 8")
@@ -473,7 +504,7 @@ def test_the_loops_play_pause_and_answer_the_keyboard(offline) -> None:
     assert said.inner_text() == paused and play.inner_text() == "Play"
     share = box.locator("[data-part=share]")
     assert share.is_disabled()
-    box.get_by_label("Regime").select_option("keep")
+    box.locator("[data-part=regime]").select_option("keep")
     assert said.inner_text().startswith("generation 0: ") and share.is_enabled()
     share.press("ArrowRight")
     assert share.get_attribute("aria-valuetext") == "6 of 50"
