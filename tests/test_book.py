@@ -440,6 +440,28 @@ def test_the_pages_become_one_pdf(small: Path, browser) -> None:
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 3  # the landing page, a chapter, a page
 
 
+def test_the_scorecard_shows_only_what_is_asked_for(offline) -> None:
+    page = offline("chapters/scorecard.html")
+    box, rows = page.locator(".filters"), page.locator("table.verdicts tbody tr")
+    every = {claim.id: claim for claim in CLAIMS}
+    assert box.locator("output").inner_text() == f"{len(CLAIMS)} of {len(CLAIMS)} rows"
+    box.locator("[name=family]").select_option("gaussian")
+    box.locator("[name=source]").select_option("Shumailov et al. 2024")
+    shown = [row.split()[0] for row in rows.filter(visible=True).locator("td:first-child").all_inner_texts()]
+    wanted = [c.id for c in every.values() if (c.family, c.group) == ("gaussian", "Shumailov et al. 2024")]
+    assert shown == wanted and box.locator("output").inner_text() == f"{len(wanted)} of {len(CLAIMS)} rows"
+    assert page.get_by_role("heading", name="The paper").is_visible()
+    assert page.get_by_role("heading", name="Its critics").is_hidden()
+    box.locator("[name=verdict]").focus()
+    page.keyboard.press("r")  # the first verdict that begins so
+    named = page.evaluate("document.querySelector('.filters [name=verdict]').value")
+    assert named == "replicated"
+    marks = rows.filter(visible=True).locator(".verdict").all_inner_texts()
+    assert marks and set(marks) == {"replicated"}
+    box.get_by_role("button").click()
+    assert rows.filter(visible=True).count() == len(CLAIMS)
+
+
 # The two loops that run in a reader's browser -----------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 import json
 
 from model_collapse import claims
-from model_collapse.book.scorecard import counts_table, places, scorecard_table
+from model_collapse.book.scorecard import counts_table, filters, places, scorecard_table
 from model_collapse.claims import CLAIMS
 
 
@@ -29,6 +29,18 @@ def test_every_claim_is_in_one_table():
     for claim in CLAIMS:
         assert page.count(f"<td>{claim.id}<br>") == (claim.id != "T1"), claim.id
     assert '<a href="theory.html#fig-absorption"' in page
+
+
+def test_every_row_can_be_chosen_by_verdict_family_and_source():
+    chosen = filters(rows()).data
+    for claim in CLAIMS:
+        assert f"<option>{claim.family}</option>" in chosen and f"<option>{claim.group}</option>" in chosen
+        table = scorecard_table(rows(), [claim.group], {}).data
+        row = table[: table.index(f"<td>{claim.id}<br>")].rpartition("<tr ")[2]
+        assert f'data-family="{claim.family}"' in row and f'data-source="{claim.group}"' in row
+    assert chosen.count("<option>") == len({c.family for c in CLAIMS}) + len({c.group for c in CLAIMS}) + len(
+        {row["verdict"] for row in rows().values()}
+    )
 
 
 def test_counts_add_up():

@@ -10,13 +10,39 @@ from pathlib import Path
 
 from IPython.display import HTML
 
-from ..claims import CLAIMS, NO_VERDICT, NOT_REPLICATED, NOT_TESTABLE, NOT_YET, PARTLY, REPLICATED, SOURCE_ONLY
+from ..claims import CLAIMS, NO_VERDICT, NOT_REPLICATED, NOT_TESTABLE, NOT_YET, PARTLY, REPLICATED, SOURCE_ONLY, Claim
 from .pages import notebooks
 from .showing import comparison, html_table, verdict_mark
 
-__all__ = ["counts_table", "places", "scorecard_table"]
+__all__ = ["SCRIPT", "counts_table", "filters", "places", "scorecard_table"]
 
 VERDICTS = (REPLICATED, PARTLY, NOT_REPLICATED, NOT_YET, NO_VERDICT, NOT_TESTABLE, SOURCE_ONLY)
+# Rows that do not match go, and with the last row of a table its section; without a script everything is shown.
+SCRIPT = """\
+(function (box) {
+  var chosen = Array.from(box.querySelectorAll("select")), said = box.querySelector("output");
+  function apply() {
+    var shown = 0, all = 0;
+    document.querySelectorAll("table.verdicts").forEach(function (table) {
+      var rows = Array.from(table.tBodies[0].rows), kept = rows.filter(function (row) {
+        row.hidden = !chosen.every(function (one) { return !one.value || row.dataset[one.name] === one.value; });
+        return !row.hidden;
+      });
+      shown += kept.length;
+      all += rows.length;
+      table.closest("section").hidden = kept.length === 0;
+    });
+    said.textContent = shown + " of " + all + " rows";
+  }
+  chosen.forEach(function (one) { one.addEventListener("input", apply); });
+  box.querySelector("button").addEventListener("click", function () {
+    chosen.forEach(function (one) { one.value = ""; });
+    apply();
+  });
+  box.hidden = false;
+  document.addEventListener("DOMContentLoaded", apply);
+})(document.currentScript.parentElement);
+"""
 _FIGURE = re.compile(r':name:\s*"?(fig-[\w-]+)')
 _VERDICT = re.compile(r"\{glue:text\}`verdict_([\w.-]+)`")
 
@@ -53,8 +79,26 @@ def counts_table(rows: Mapping[str, dict]) -> HTML:
 
 def scorecard_table(rows: Mapping[str, dict], groups: Sequence[str], links: Mapping[str, str]) -> HTML:
     """The claims of some groups: source and its number, measured value, interval, chains, profile and verdict."""
-    lines = [_row(rows[claim.id], links) for claim in CLAIMS if claim.group in groups]
-    return html_table(["", "claim", "the source", "here"], lines, "verdicts")
+    claims = [claim for claim in CLAIMS if claim.group in groups]
+    lines = [_row(rows[claim.id], links) for claim in claims]
+    return html_table(["", "claim", "the source", "here"], lines, "verdicts", [_marks(claim, rows) for claim in claims])
+
+
+def filters(rows: Mapping[str, dict]) -> HTML:
+    """Three choices that leave only the rows of a verdict, a family and a source on the page."""
+    marks = [_marks(claim, rows) for claim in CLAIMS]
+    choices = "".join(_choice(name, [mark[name] for mark in marks]) for name in marks[0])
+    button = '<button type="button">Show all</button> <output aria-live="polite"></output>'
+    return HTML(f'<div class="filters" hidden>{choices}{button}<script>\n{SCRIPT}</script></div>')
+
+
+def _marks(claim: Claim, rows: Mapping[str, dict]) -> dict[str, str]:
+    return {"verdict": rows[claim.id]["verdict"], "family": claim.family, "source": claim.group}
+
+
+def _choice(name: str, values: Sequence[str]) -> str:
+    options = "".join(f"<option>{html.escape(value)}</option>" for value in dict.fromkeys(values))
+    return f'<label>{name} <select name="{name}"><option value="">all</option>{options}</select></label>'
 
 
 def _row(row: dict, links: Mapping[str, str]) -> list[str]:

@@ -94,13 +94,24 @@ def _row(row: dict) -> list[str]:
     return [f"{html.escape(row['id'])}<br>{verdict_mark(row)}", *map(html.escape, cells)]
 
 
-def html_table(header: Sequence[str], rows: Sequence[Sequence[str]], kind: str) -> HTML:
-    """A table whose cells are HTML; on a narrow screen each row of kind "verdicts" becomes a small card."""
+def html_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], kind: str, marks: Sequence[Mapping[str, str]] | None = None
+) -> HTML:
+    """A table whose cells are HTML; on a narrow screen each row of kind "verdicts" becomes a small card.
+
+    Parameters
+    ----------
+    marks : sequence of mapping, optional
+        For every row, data attributes by name.
+    """
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     labels = [f' data-label="{html.escape(cell)}"' if cell else "" for cell in header]
-    body = "".join(
-        "<tr>" + "".join(f"<td{label}>{cell}</td>" for label, cell in zip(labels, row, strict=True)) + "</tr>"
-        for row in rows
-    )
+    filled = ["".join(f"<td{label}>{cell}</td>" for label, cell in zip(labels, row, strict=True)) for row in rows]
+    marked = zip(filled, marks or [{}] * len(rows), strict=True)
+    body = "".join(f"<tr{_data(mark)}>{cells}</tr>" for cells, mark in marked)
     table = f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return HTML(f'<div class="table-wide">{table}</div>')
+
+
+def _data(mark: Mapping[str, str]) -> str:
+    return "".join(f' data-{name}="{html.escape(value)}"' for name, value in mark.items())
