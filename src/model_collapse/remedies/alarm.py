@@ -11,7 +11,7 @@ from ..regimes import RegimeError, Source
 from ..warning import LEAST, MOST, SAYS, ItemSet, levels
 from .operators import Remedied
 
-__all__ = ["DEALS", "ALARM_METRICS", "Alarmed"]
+__all__ = ["ALARM_METRICS", "DEALS", "SHARES", "Alarmed"]
 
 DEALS = 199  # random deals of labels in each comparison
 SHARES = {"all": 1.0, "third": 1 / 3, "tenth": 0.1, "none": 0.0}

@@ -1,8 +1,9 @@
-"""An alarm that goes off before the averages move: two sets of items, one trusted, held against each other.
+"""An alarm: two sets of items, one trusted, held against each other.
 
-The first thing that recursion takes away is what is rare, long before a mean, a perplexity or a Fréchet distance tells.
-So the alarm looks at tails and at coverage, beside one test that sees any difference, and its rate of false alarms on
-sets that were drawn alike is the one that was asked for.
+Recursion is said to take away first what is rare, before averages move. So the alarm looks at tails and at coverage,
+beside one test that sees any difference, and its rate of false alarms on sets that were drawn alike is the one that was
+asked for. Whether it rings before a Fréchet distance or a loss tells, chapter *An alarm* measures: in images it does, in
+a mixture it does not.
 """
 
 from __future__ import annotations
