@@ -2,8 +2,8 @@
 
 Recursion is said to take away first what is rare, before averages move. So the alarm looks at tails and at coverage,
 beside one test that sees any difference, and its rate of false alarms on sets that were drawn alike is the one that was
-asked for. Whether it rings before a Fréchet distance or a loss tells, chapter *An alarm* measures: in images it does, in
-a mixture it does not.
+asked for. Whether it rings before a Fréchet distance or a loss tells is what the chapter *An alarm* measures: in images
+it does, in a mixture it does not.
 """
 
 from __future__ import annotations
