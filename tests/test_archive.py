@@ -9,11 +9,13 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT
 
 from model_collapse import archive
 from model_collapse.archive import ArchiveError, BlockState, History, load_record
+from model_collapse.archive.exporting import every_summary, write_summaries
 from model_collapse.planning import archived, staleness
 from model_collapse.runs.blocks import Block, merge_blocks
 from model_collapse.theory import gaussian
@@ -380,3 +382,25 @@ OWN_FOLDER = re.compile(r"""(^|[\s'"(])/\w+/|[A-Z]:\\""")  # how a path of someb
 def test_nothing_archived_names_a_folder_of_the_machine_that_made_it(path):
     said = json.loads(path.read_text(encoding="utf-8"))
     assert not [text for text in strings(said) if OWN_FOLDER.search(text)]
+
+
+def test_all_records_become_one_table(homes, tmp_path):
+    records = [make(homes, seed=seed, name=f"seed-{seed}") for seed in (1, 2)]
+    folders = sorted(path.parent for path in homes.rglob("manifest.json"))
+    table = every_summary(folders)
+    assert len(table) == sum(len(record.statistics) for record in records)
+    row = table[(table["seed"] == 2) & (table["metric"] == "variance") & (table["generation"] == 1)].iloc[0]
+    assert row["mean"] == records[1].at("variance", 1)["mean"]
+    for name in ("all.csv", "all.csv.gz"):
+        assert write_summaries(folders, tmp_path / name) == len(table)
+        back = pd.read_csv(tmp_path / name, keep_default_na=False, na_values={"sd": ""})
+        assert list(back.columns) == list(table.columns)
+        assert np.allclose(back["q50"], table["q50"], rtol=1e-6)
+    with pytest.raises(ArchiveError, match=r"all.txt: the file's name must end in .csv or .csv.gz"):
+        write_summaries(folders, tmp_path / "all.txt")
+    with pytest.raises(ArchiveError, match="no records to export"):
+        write_summaries([], tmp_path / "none.csv")
+    (folders[0] / "summary.parquet").write_bytes(b"not what was written")
+    with pytest.raises(ArchiveError, match="summary.parquet is missing, truncated or edited"):
+        write_summaries(folders, tmp_path / "damaged.csv")
+    assert not (tmp_path / "damaged.csv").exists()

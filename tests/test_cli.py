@@ -158,6 +158,15 @@ def test_a_persons_own_images_of_every_kind(homes, capsys, kind):
     assert json.loads(manifest.read_text())["data"]["name"] == kind and str(homes) not in manifest.read_text()
 
 
+def test_all_records_as_one_table(homes, capsys):
+    status, _, err = say(capsys, "export", str(homes / "all.csv"))
+    assert status == 1 and err.strip() == "model-collapse: no records to export"
+    say(capsys, "run", "gaussian", "--profile", "smoke")
+    status, out, _ = say(capsys, "export", str(homes / "all.csv"))
+    rows = len((homes / "all.csv").read_text().splitlines()) - 1
+    assert status == 0 and out == f"{rows:,} rows of 1 records in all.csv\n" and rows > 10
+
+
 def test_listing_studies(capsys):
     status, out, _ = say(capsys, "run", "gaussian", "--list")
     assert status == 0 and all(name in out for name in family("gaussian").studies)

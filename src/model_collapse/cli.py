@@ -1,4 +1,4 @@
-"""The command line: ``model-collapse run | plan | pretrain | verify | claims``.
+"""The command line: ``model-collapse run | plan | pretrain | export | verify | claims``.
 
 ``new-key | seal | audit | credentials`` come from `model_collapse.provenance.commands`, ``watch`` from
 `model_collapse.warning.commands`.
@@ -139,6 +139,21 @@ def pretrain_command(
         f"{name}: perplexity of held-out books {said['perplexity']:.1f}, of a trigram model "
         f"{said['trigram_perplexity']:.1f}, in blocks of 64 tokens"
     )
+
+
+@app.command("export")
+def export_command(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, .csv or .csv.gz")],
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+    ] = None,
+) -> None:
+    """All records as one table: what was measured, by family, run, arm, generation and metric."""
+    from . import planning
+    from .archive.exporting import write_summaries
+
+    folders = planning.archived(results or results_root())
+    typer.echo(f"{write_summaries(folders, target):,} rows of {len(folders)} records in {target.name}")
 
 
 @app.command("verify")
