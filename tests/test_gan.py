@@ -41,11 +41,12 @@ def test_hinge_losses_of_known_scores():
 
 
 def test_the_kernels_of_the_discriminator_as_matrices_have_norm_one():
+    torch.manual_seed(0)
     network = Discriminator().train()
-    for _ in range(30):
-        network(torch.randn(8, 3, 32, 32))
+    for _ in range(200):  # one step of the power iteration each
+        network(torch.randn(2, 3, 32, 32))
     for layer in (network.body[0], network.body[2], network.body[4], network.body[7]):
-        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.005)
 
 
 def test_the_average_follows_the_generator():
