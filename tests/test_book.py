@@ -23,7 +23,6 @@ from model_collapse import expectations
 from model_collapse.book import pages, printing, running
 from model_collapse.claims import CLAIMS
 
-CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
     "--no-sandbox",
     "--disable-gpu",
@@ -247,12 +246,12 @@ _LOOK = """async () => {
 
 @pytest.fixture(scope="session")
 def browser():
-    if not Path(CHROMIUM).is_file():
-        missing(f"no browser: {CHROMIUM} is missing (apt-get install chromium)")
+    if not printing.CHROMIUM.is_file():
+        missing(f"no browser: {printing.CHROMIUM} is missing (apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        browser = playwright.chromium.launch(executable_path=printing.CHROMIUM, args=SWITCHES)
         yield browser
         browser.close()
 

@@ -11,10 +11,11 @@ from model_collapse.points import Points
 from model_collapse.recursion import Turn
 from model_collapse.regimes import HUMAN, Lineage, Pool, RegimeError, Source
 from model_collapse.remedies import ALARM_METRICS, detected, flagged, make_remedy, treated, weighted
-from model_collapse.remedies.alarm import DEALS, SHARES
+from model_collapse.remedies.alarm import DEALS
 from model_collapse.runs import ConfigError
 from model_collapse.theory import gaussian
 from model_collapse.warning import SAYS
+from model_collapse.warning.leads import SHARES
 
 
 def test_a_detector_says_what_bayes_says():

@@ -14,9 +14,8 @@ from model_collapse import cli, datasets, gmm
 from model_collapse.datasets import DataError
 from model_collapse.distances import frechet_distance
 from model_collapse.figures import warning as figures
-from model_collapse.remedies.alarm import SHARES
 from model_collapse.warning import LEAST, SAYS, WatchError, alarm_of, false_alarms, read_set, watch
-from model_collapse.warning.leads import first_half, first_moved, leads, levels_of, rings
+from model_collapse.warning.leads import SHARES, first_half, first_moved, leads, levels_of, rings
 from model_collapse.warning.permutation import Statistic, adjusted, frechet, of_points, of_words
 from model_collapse.warning.sets import ItemSet, as_set
 

@@ -33,6 +33,9 @@ from .warning.commands import COMMANDS as OF_WARNING
 __all__ = ["main"]
 
 INTERRUPTED = 130
+Results = Annotated[
+    Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+]
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Model Collapse, Replicated: run the loop, judge the claims."
@@ -57,9 +60,7 @@ def run_command(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other setting; may be repeated")
     ] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
-    ] = None,
+    results: Results = None,
     run_name: Annotated[str | None, typer.Option("--name", help="Name of the run's folder")] = None,
     checkpoint: Annotated[float, typer.Option(help="Seconds between checkpoints; 0 saves every generation")] = 5.0,
     shard: Annotated[
@@ -96,9 +97,7 @@ def plan_command(
     profile: Annotated[
         str | None, typer.Option(help="Of every family [default: the one its archive is made at]")
     ] = None,
-    results: Annotated[
-        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
-    ] = None,
+    results: Results = None,
 ) -> None:
     """What the archive lacks: missing and stale runs, most verdicts per hour first."""
     from rich.console import Console
@@ -144,9 +143,7 @@ def pretrain_command(
 @app.command("export")
 def export_command(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, .csv or .csv.gz")],
-    results: Annotated[
-        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
-    ] = None,
+    results: Results = None,
 ) -> None:
     """All records as one table: what was measured, by family, run, arm, generation and metric."""
     from . import planning
@@ -161,9 +158,7 @@ def verify_command(
     run: Annotated[str | None, typer.Argument(metavar="[FAMILY/RUN]", help="Such as gmm/paper-blob-replace")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every record, and the verdicts")] = False,
     full: Annotated[bool, typer.Option("--full", help="Also make the first generations anew")] = False,
-    results: Annotated[
-        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
-    ] = None,
+    results: Results = None,
 ) -> None:
     """Whether records are what they say: intact, replayed (measured again), re-run (made anew)."""
     from . import planning, verification
@@ -195,9 +190,7 @@ def verify_command(
 @app.command("claims")
 def claims_command(
     as_json: Annotated[bool, typer.Option("--json", help="One object per claim")] = False,
-    results: Annotated[
-        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
-    ] = None,
+    results: Results = None,
 ) -> None:
     """The scorecard: every claim, what was measured, and the verdict that its rule gives."""
     root = results or results_root()

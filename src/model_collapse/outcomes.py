@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .archive import Record
+from .archive import Record, first_generation
 from .claims.intervals import Estimate, estimate, interval, median, minus
 from .regimes import Regime, make_regime
 from .remedies import REMEDIES, Remedied, make_remedy
@@ -121,7 +121,7 @@ def time_to_harm(record: Record, arm: str = "") -> int | None:
     harm = HARMS[record.manifest["family"]]
     table = record.summary(harm.metric, arm)["q50"]
     past = harm.worse * (table - median(record, harm.metric, 0, arm)[0]) > harm.most
-    return int(past.idxmax()) if past.any() else None
+    return first_generation(past)
 
 
 def cost(settings: Mapping[str, Any]) -> Cost:

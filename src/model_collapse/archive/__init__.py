@@ -1,7 +1,17 @@
 """Records on disk: write atomically, read, resume, merge. Nothing is ever pickled."""
 
 from .files import ArchiveError, digest, file_digest, once, probe, tree_digest
-from .record import QUANTILE_NAMES, QUANTILES, Record, example_chains, grid, load_record, save_record, summarise
+from .record import (
+    QUANTILE_NAMES,
+    QUANTILES,
+    Record,
+    example_chains,
+    first_generation,
+    grid,
+    load_record,
+    save_record,
+    summarise,
+)
 from .state import BlockState, History, held, joined
 
 __all__ = [
@@ -14,6 +24,7 @@ __all__ = [
     "digest",
     "example_chains",
     "file_digest",
+    "first_generation",
     "grid",
     "held",
     "joined",

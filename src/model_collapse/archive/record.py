@@ -26,7 +26,17 @@ import pandas as pd
 
 from .files import ArchiveError, digest, file_digest, one_line, read_arrays, write_folder, write_json
 
-__all__ = ["EXAMPLE_CHAINS", "QUANTILES", "Record", "example_chains", "grid", "load_record", "save_record", "summarise"]
+__all__ = [
+    "EXAMPLE_CHAINS",
+    "QUANTILES",
+    "Record",
+    "example_chains",
+    "first_generation",
+    "grid",
+    "load_record",
+    "save_record",
+    "summarise",
+]
 
 EXAMPLE_CHAINS = 200
 QUANTILES = (0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 0.99)
@@ -149,6 +159,11 @@ class Record:
     @property
     def _name(self) -> str:
         return f"{self.manifest.get('family')}/{self.manifest.get('run')}"
+
+
+def first_generation(found: pd.Series) -> int | None:
+    """The first generation for which a series of booleans, indexed by generation, is true; None where it never is."""
+    return int(found.idxmax()) if found.any() else None
 
 
 def save_record(folder: Path, record: Record) -> Record:

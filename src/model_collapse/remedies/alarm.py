@@ -9,13 +9,13 @@ import numpy as np
 from ..recursion import Turn
 from ..regimes import RegimeError, Source
 from ..warning import LEAST, MOST, SAYS, ItemSet, levels
+from ..warning.leads import SHARES
+from ..warning.sets import of_items
 from .operators import Remedied
 
-__all__ = ["ALARM_METRICS", "DEALS", "SHARES", "Alarmed"]
+__all__ = ["ALARM_METRICS", "DEALS", "Alarmed"]
 
 DEALS = 199  # random deals of labels in each comparison
-SHARES = {"all": 1.0, "third": 1 / 3, "tenth": 0.1, "none": 0.0}
-"""Of the items that are held against the human ones, so many are the model's."""
 
 ALARM_METRICS = tuple(f"alarm_{share}_{kind}" for share in SHARES for kind in (*SAYS, "frechet"))
 """The names of what is measured."""
@@ -45,22 +45,13 @@ class Alarmed(Remedied):
         super().__init__(learner, source, numbers)
         if source.items.size < 2 * LEAST:
             raise RegimeError(f"remedy 'alarm' wants {2 * LEAST} human items, not {source.items.size}")
-        self._human = [_as_set(items) for items in learner.plain(source.items)]
+        self._human = [of_items(items) for items in learner.plain(source.items)]
 
     def measure(self, model: Any, synthetic: Any, turn: Turn) -> dict[str, np.ndarray]:
         found = self._learner.measure(model, synthetic, turn)
-        sampled = map(_as_set, self._learner.plain(synthetic))
+        sampled = map(of_items, self._learner.plain(synthetic))
         chains = [_held(human, items, turn.remedy) for human, items in zip(self._human, sampled, strict=True)]
         return found | {name: np.array([each[name] for each in chains]) for name in chains[0]}
-
-
-def _as_set(items: np.ndarray | list[str]) -> ItemSet:
-    """Points (items, d), images (items, side, side) of 8 bit, or texts, of one chain."""
-    if isinstance(items, list):
-        return ItemSet("", "text", items)
-    if items.ndim == 2:
-        return ItemSet("", "points", items)
-    return ItemSet("", "images", items.reshape(len(items), -1) / 255)
 
 
 def _held(human: ItemSet, sampled: ItemSet, rng: np.random.Generator) -> dict[str, float]:

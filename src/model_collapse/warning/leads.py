@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..archive import Record
+from ..archive import Record, first_generation
 from .permutation import SAYS
 
-__all__ = ["LOSSES", "MIXED", "Lead", "first_half", "first_moved", "leads", "levels_of", "rings"]
+__all__ = ["LOSSES", "SHARES", "Lead", "first_half", "first_moved", "leads", "levels_of", "rings"]
 
-MIXED = ("all", "third", "tenth")
+SHARES = {"all": 1.0, "third": 1 / 3, "tenth": 0.1, "none": 0.0}
+"""Of the items that are held against the human ones, so many are the model's."""
+
 LOSSES = {"gmm": ("log_likelihood", -1), "vae": ("negative_elbo", 1), "llm": ("perplexity", 1)}
 """By family, the loss on human data that people look at, and +1 where a rise is bad, -1 where a fall is."""
 
@@ -27,7 +29,7 @@ class Lead:
     Attributes
     ----------
     share : str
-        Of the items that were held against the human ones, how many were the model's; see `alarm.SHARES`.
+        Of the items that were held against the human ones, how many were the model's; see `SHARES`.
     watch, frechet : int or None
         At which at least half of the chains had an alarm, by `watch` or by the Fréchet distance, at the same rate.
     loss : int or None
@@ -56,8 +58,7 @@ def rings(record: Record, rate: float, share: str, by: str = "watch", arm: str =
 
 def first_half(record: Record, rate: float, share: str, by: str = "watch", arm: str = "") -> int | None:
     """The first measured generation at which at least half of the chains have an alarm."""
-    found = rings(record, rate, share, by, arm) >= 0.5
-    return int(found.idxmax()) if found.any() else None
+    return first_generation(rings(record, rate, share, by, arm) >= 0.5)
 
 
 def first_moved(record: Record, arm: str = "") -> int | None:
@@ -69,12 +70,11 @@ def first_moved(record: Record, arm: str = "") -> int | None:
     metric, worse = LOSSES[record.manifest["family"]]
     table = worse * record.summary(metric, arm)
     edge = table["q95" if worse > 0 else "q05"].iloc[0]
-    moved = table["q50"] > edge
-    return int(moved.idxmax()) if moved.any() else None
+    return first_generation(table["q50"] > edge)
 
 
 def leads(record: Record, rate: float, arm: str = "") -> Iterator[Lead]:
     """One row for every share of the model's in what was looked at."""
-    for share in MIXED:
+    for share in (name for name, part in SHARES.items() if part):
         alarms = (first_half(record, rate, share, by, arm) for by in ("watch", "frechet"))
         yield Lead(record.manifest["family"], share, *alarms, first_moved(record, arm))

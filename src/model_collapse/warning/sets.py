@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from ..datasets import DataError, ImageSet, PointSet, Text, read_images, read_points, read_text
 from ..datasets.arrays import fewest_axes
 
-__all__ = ["KINDS", "Compared", "ItemSet", "as_set", "joined", "read_set"]
+__all__ = ["KINDS", "Compared", "ItemSet", "as_set", "joined", "of_items", "read_set"]
 
 KINDS = ("points", "images", "text")
 UNITS = {"points": "points", "images": "images", "text": "passages of 64 words"}
@@ -93,13 +93,21 @@ def read_set(path: Path, kind: str | None = None) -> ItemSet:
 def as_set(data: PointSet | ImageSet | Text) -> ItemSet:
     """Data of a family as a set; images count whether they are held out or not."""
     if isinstance(data, PointSet):
-        return ItemSet(data.name, "points", data.x)
+        return of_items(data.x, data.name)
     if isinstance(data, ImageSet):
-        pixels = np.concatenate([data.images, data.held_out])
-        return ItemSet(data.name, "images", pixels.reshape(len(pixels), -1) / 255)
+        return of_items(np.concatenate([data.images, data.held_out]), data.name)
     words = data.text.split()
     passages = [" ".join(words[k : k + WORDS]) for k in range(0, len(words) - WORDS + 1, WORDS)]
-    return ItemSet(data.name, "text", passages)
+    return of_items(passages, data.name)
+
+
+def of_items(items: np.ndarray | list[str], name: str = "") -> ItemSet:
+    """Points (items, dimensions), 8-bit images (items, side, side), channels last if any, or passages, as a set."""
+    if isinstance(items, list):
+        return ItemSet(name, "text", items)
+    if items.ndim == 2:
+        return ItemSet(name, "points", items)
+    return ItemSet(name, "images", items.reshape(len(items), -1) / 255)
 
 
 def joined(reference: ItemSet, candidate: ItemSet) -> Compared:
