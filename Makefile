@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 CORES  ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test bench archive lint clean
+.PHONY: help book pdf lab release test bench archive lint clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ book: $(READY)  ## execute the chapters and build the pages: _build/html/index.h
 
 pdf: book  ## print the whole book: _build/book.pdf (wants chromium)
 	@$(BIN)/python -m model_collapse.book pdf
+
+lab: $(READY)  ## open JupyterLab, where every chapter runs
+	@$(BIN)/jupyter lab chapters/index.ipynb
+
+release: pdf  ## bring site, PDF, records and checksums together: _build/release
+	@$(BIN)/python -m model_collapse.book release
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,7 @@ def test_staging_takes_the_executed_chapters(small: Path) -> None:
     assert (into / "chapters/page.md").is_file()
     assert (into / "_mathjax/mathjax/tex-svg-full.js").stat().st_size > 1_000_000
     assert (into / pages.MARKER).is_file()
+    assert f"Version {version('model-collapse-replicated')}, " in (into / "_config.yml").read_text()
 
 
 def test_staging_refuses_a_chapter_that_was_not_executed(small: Path) -> None:

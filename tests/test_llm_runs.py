@@ -19,6 +19,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from model_collapse import datasets, llm
 from model_collapse.archive import History, load_record
 from model_collapse.datasets import DataError
+from model_collapse.figures import affected as of_few
 from model_collapse.llm import decoding, finetune, measure
 from model_collapse.llm.base import SHAPES, load_base, pretrain
 from model_collapse.llm.corpus import load_corpus
@@ -339,4 +340,8 @@ def test_the_smaller_part_is_read_apart():
     for g in (0, 1):
         major, minor = (record.at(f"{name}bits_per_byte", g)["mean"] for name in ("", "minor_"))
         assert minor > major + 0.1
+    left, right = of_few.dialects({"replace": record}).axes
+    assert np.allclose(left.lines[0].get_ydata(), record.summary("bits_per_byte")["mean"])
+    for ax in (left, right):
+        assert np.allclose(ax.lines[-1].get_ydata(), record.summary("minor_bits_per_byte")["mean"])
     assert "minor_perplexity" not in set(llm.run(None, "smoke", generations=0, progress=False).statistics["metric"])

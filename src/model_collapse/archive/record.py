@@ -114,6 +114,15 @@ class Record:
         """The generations that are kept, ascending."""
         return sorted({int(g) for g in self.statistics["generation"]})
 
+    @property
+    def identifier(self) -> str:
+        """What to cite it by: family, run, and the first twelve digits of the checksum of its manifest.
+
+        The manifest holds the checksums of all that was measured, so the identifier stays exactly as long as they do;
+        `model-collapse verify` computes them again.
+        """
+        return f"{self._name}@{self.manifest['digest'][:12]}"
+
     def setting(self, name: str, arm: str = "") -> object:
         """A field of the configuration, with the arm's own value where it sweeps that field."""
         arms = {a["label"]: a["settings"] for a in self.manifest.get("arms", [])}

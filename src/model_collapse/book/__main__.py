@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     steps.add_parser("pages", help="stage the pages, build the HTML and check it")
     steps.add_parser("check", help="check the HTML that lies in _build/html")
     steps.add_parser("pdf", help="print the executed book as one PDF")
+    steps.add_parser("release", help="bring site, PDF and records together under _build/release")
     steps.add_parser("imports", help="print the modules that executed chapters imported, for chapters/imports.yml")
     given = parser.parse_args(arguments)
 
@@ -34,6 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if given.step == "pdf":
                 print(f"printed {printing.make_pdf()}")
+                return 0
+            if given.step == "release":
+                from . import release
+
+                print("\n".join(str(path) for path in release.make_release()))
                 return 0
             if given.step == "pages":
                 print("building the pages", flush=True)

@@ -13,12 +13,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import escape
 from html.parser import HTMLParser
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import yaml
+
+from .checkout import made_of
 
 __all__ = ["BookError", "check_html", "inputs", "make_pages", "notebooks", "really_imported", "stage", "toc_pages"]
 
@@ -124,9 +127,12 @@ def stage(root: Path = Path("."), into: Path = SOURCE) -> list[str]:
         target = into / f"{page}{source.suffix}"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    for name in ("_config.yml", "_toc.yml", "chapters/references.bib"):
+    for name in ("_toc.yml", "chapters/references.bib"):
         (into / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(root / name, into / name)
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config["html"]["extra_footer"] += f'<p class="made-of">{escape(made_of(root))}</p>'
+    (into / "_config.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     shutil.copytree(root / "chapters/_static", into / "_static")
     # Beside _static, because Jupyter Book loads every script of _static on every page.
     mathjax = into / "_mathjax/mathjax/tex-svg-full.js"

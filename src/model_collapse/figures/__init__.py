@@ -86,8 +86,8 @@ def panels(
 
 
 def labelled_panels(axes: Sequence[Axes]) -> None:
-    """Letter the panels (a), (b), …"""
-    for letter, ax in zip("abcdefgh", axes, strict=False):
+    """Letter the panels (a), (b), …; a single one needs no letter."""
+    for letter, ax in zip("abcdefgh", axes, strict=False) if len(axes) > 1 else ():
         ax.set_title(f"({letter}) {ax.get_title('left')}".rstrip(), loc="left")
 
 
@@ -174,11 +174,9 @@ def caption(archived: Record | Mapping[str, Record], live: Record | None = None)
     records = list(archived.values()) if isinstance(archived, Mapping) else [archived]
     data = {record.manifest["data"]["name"] for record in records if record.manifest.get("data")}
     said = list(dict.fromkeys(described(record) for record in records))
-    text = "Archived: " + "; ".join(said)
-    if data:
-        text += f"; data: {', '.join(sorted(data))}"
+    parts = ["Archived: " + "; ".join(said) + (f"; data: {', '.join(sorted(data))}" if data else "")] if records else []
     if live is not None:
         own = (live.manifest.get("data") or {}).get("name")
         other = f", data: {own}" if own and own not in data else ""
-        text += f". Circles, run on this page: {described(live)}{other}"
-    return text + "."
+        parts.append(f"Circles, run on this page: {described(live)}{other}")
+    return ". ".join(parts) + "."

@@ -13,7 +13,7 @@ from .. import expectations as ex
 from ..archive import Record
 from . import LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
 
-__all__ = ["facts", "patients", "recommender"]
+__all__ = ["dialects", "facts", "patients", "recommender"]
 
 BAND_WORDS = {"once": "once", "rare": "2 to 4 times", "some": "5 to 9", "often": "10 to 99", "common": "100 and more"}
 
@@ -47,6 +47,25 @@ def facts(runs: Mapping[str, Record], live: Record, told: np.ndarray, bands: Map
     right.legend()
     for ax in (left, right):
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    labelled_panels([left, right])
+    return figure
+
+
+def dialects(runs: Mapping[str, Record]) -> Figure:
+    """Human test text in the language of most and in the dialect, under replace; the dialect's, by regime."""
+    figure, (left, right) = panels(2, sharey=True)
+    replace = next(record for record in runs.values() if record.manifest["regime"] == "replace")
+    for metric, words in (("bits_per_byte", "the language of most"), ("minor_bits_per_byte", "the dialect")):
+        band(left, replace, metric, between="sd", label=words)
+    for record in runs.values():
+        regime = record.manifest["regime"]
+        colour, words = REGIME_COLOURS[regime], REGIME_NAMES[regime]
+        band(right, record, "minor_bits_per_byte", between="sd", colour=colour, label=words)
+    left.set(xlabel="generation g", ylabel="bits per byte of human text", ylim=(0, None))
+    right.set(xlabel="generation g", title="the dialect, by regime")
+    left.set_title("replace")
+    for ax in (left, right):
+        ax.legend(loc="lower right")
     labelled_panels([left, right])
     return figure
 
