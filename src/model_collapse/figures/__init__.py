@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 INK = "#5b6470"
+DARK = "#24292f"
 LIVE = "run on this page"
 REGIME_COLOURS = {
     "replace": "#d55e00",
@@ -61,7 +62,7 @@ def use_style() -> None:
             "grid.color": "#e3e6ea",
             "grid.linewidth": 0.7,
             "axes.edgecolor": INK,
-            "axes.labelcolor": "#24292f",
+            "axes.labelcolor": DARK,
             "axes.titlesize": 11,
             "axes.titlelocation": "left",
             "axes.labelsize": 10.5,
@@ -133,7 +134,7 @@ def live_points(
     *,
     arm: str = "",
     centre: str = "mean",
-    colour: str = "#24292f",
+    colour: str = DARK,
     label: str | None = None,
     most: int = 14,
     fits: bool = False,
@@ -157,7 +158,7 @@ def live_points(
 def closed_form(ax: Axes, x: Sequence[float], y: Sequence[float], label: str | None = None, **line) -> list:
     """A curve from a formula: thin, dashed, dark, over everything else."""
     return ax.plot(
-        x, y, **({"color": "#24292f", "linewidth": 1.1, "linestyle": (0, (4, 3)), "label": label, "zorder": 6} | line)
+        x, y, **({"color": DARK, "linewidth": 1.1, "linestyle": (0, (4, 3)), "label": label, "zorder": 6} | line)
     )
 
 

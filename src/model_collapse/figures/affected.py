@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from .. import expectations as ex
 from ..archive import Record
-from . import LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
+from . import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
 
 __all__ = ["dialects", "facts", "patients", "recommender"]
 
@@ -55,8 +55,8 @@ def dialects(runs: Mapping[str, Record]) -> Figure:
     """Human test text in the language of most and in the dialect, under replace; the dialect's, by regime."""
     figure, (left, right) = panels(2, sharey=True)
     replace = next(record for record in runs.values() if record.manifest["regime"] == "replace")
-    for metric, words in (("bits_per_byte", "the language of most"), ("minor_bits_per_byte", "the dialect")):
-        band(left, replace, metric, between="sd", label=words)
+    band(left, replace, "bits_per_byte", between="sd", colour=DARK, label="the language of most")
+    band(left, replace, "minor_bits_per_byte", between="sd", colour=REGIME_COLOURS["replace"], label="the dialect")
     for record in runs.values():
         regime = record.manifest["regime"]
         colour, words = REGIME_COLOURS[regime], REGIME_NAMES[regime]

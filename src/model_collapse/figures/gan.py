@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ..archive import Record
-from . import REGIME_COLOURS, band, labelled_panels, panels
+from . import DARK, REGIME_COLOURS, band, labelled_panels, panels
 from .pictures import rows, sheet
 
 __all__ = ["averages", "by_generation", "by_loop", "first_and_last", "paths", "sheet", "spectra"]
@@ -88,7 +88,7 @@ def paths(records: Mapping[str, Record]) -> Figure:
         ax.annotate(f"g = {recall.index[-1]}", (middle[0].iloc[-1], middle[1].iloc[-1]), fontsize=8.5, color=colour,
                     xytext=(4, 4), textcoords="offset points")  # fmt: skip
     some = next(iter(records.values()))
-    ax.plot(some.at("recall_human", 0)["mean"], some.at("precision_human", 0)["mean"], "x", color="#24292f",
+    ax.plot(some.at("recall_human", 0)["mean"], some.at("precision_human", 0)["mean"], "x", color=DARK,
             markersize=8, label="human against human")  # fmt: skip
     ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
     ax.legend(loc="lower right")

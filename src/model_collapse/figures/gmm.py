@@ -13,7 +13,7 @@ from matplotlib.patches import Ellipse
 from scipy.optimize import linear_sum_assignment
 
 from ..archive import Record
-from . import LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
+from . import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
 
 __all__ = [
     "by_regime",
@@ -146,7 +146,7 @@ def component_spreads(archived: Mapping[str, Record], released: Mapping[int, tup
                     [g + 1] * len(values),
                     values,
                     "D",
-                    color="#24292f",
+                    color=DARK,
                     markersize=4,
                     label=None if g else "released run",
                 )
@@ -215,8 +215,8 @@ def starts(cold: Mapping[str, Record], warm: Mapping[str, Record], generations: 
                 label = f"g = {g}" if style == "-" else None
                 ax.step(values, height, where="post", linestyle=style, color=colour, linewidth=1.5, label=label)
         ax.set(xlabel="weight of the smaller component", title=VARIANT_TITLES[variant])
-    axes[0].plot([], [], color="#24292f", label="k-means, as released")
-    axes[0].plot([], [], color="#24292f", linestyle="--", label="the last parameters")
+    axes[0].plot([], [], color=DARK, label="k-means, as released")
+    axes[0].plot([], [], color=DARK, linestyle="--", label="the last parameters")
     axes[0].set_ylabel("share of chains")
     axes[0].legend(loc="upper left")
     labelled_panels(axes)

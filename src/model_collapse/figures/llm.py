@@ -8,11 +8,11 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullLocator, PercentFormatter
 
 from ..archive import Record
 from ..expectations import lost_by
-from . import LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
+from . import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
 
 __all__ = ["against_press", "by_decoding", "diversity", "perplexity", "rises", "sequences", "survival"]
 
@@ -25,7 +25,6 @@ DECODING_NAMES = {
     "nucleus": "nucleus 0.95",
 }
 DECODING_COLOURS = dict(zip(DECODING_NAMES, sns.color_palette("colorblind").as_hex(), strict=False))
-PRESS_COLOUR = "#24292f"
 
 
 def perplexity(by_epochs: Mapping[int, Sequence[Record]], live: Record | None = None) -> Figure:
@@ -39,10 +38,12 @@ def perplexity(by_epochs: Mapping[int, Sequence[Record]], live: Record | None = 
             regime = record.manifest["regime"]
             _curve(ax, record, "perplexity", REGIME_COLOURS[regime], REGIME_NAMES[regime])
         ax.set(xlabel="generation", title=f"{epochs} epochs a generation", yscale="log")
-        _plain_numbers(ax)
+        ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0].set_ylabel("perplexity of human test text")
     if live is not None:
         live_points(axes[0], live, "perplexity", label=LIVE)
+    for ax in axes:
+        _plain_numbers(ax)
     axes[0].legend(loc="upper left")
     labelled_panels(axes)
     return figure
@@ -119,7 +120,7 @@ def against_press(records: Sequence[Record], press: Mapping[int, float]) -> Figu
         colour = DECODING_COLOURS[variant]
         ax.plot(mean, color=colour, label=DECODING_NAMES[variant])
         ax.fill_between(mean.index, mean - sd, mean + sd, color=colour, alpha=0.2, linewidth=0)
-    ax.plot(list(press), list(press.values()), "D", color=PRESS_COLOUR, markersize=5, label="popular accounts")
+    ax.plot(list(press), list(press.values()), "D", color=DARK, markersize=5, label="popular accounts")
     ax.set(xlabel="generation", ylabel="distinct-2, share of g = 0", ylim=(0, None))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.legend(loc="lower left")
@@ -178,6 +179,9 @@ def _curve(ax: Axes, record: Record, metric: str, colour: str, label: str) -> No
 
 
 def _plain_numbers(ax: Axes) -> None:
-    """Whole numbers on a logarithmic axis."""
+    """Whole numbers on a logarithmic axis, more of them where it spans less."""
+    low, high = ax.get_ylim()
+    steps = (1, 1.5, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5) if high < 1000 * low else (1,)
+    ax.yaxis.set_major_locator(LogLocator(subs=steps))
     ax.yaxis.set_major_formatter("{x:,.0f}")
-    ax.yaxis.set_minor_formatter("{x:,.0f}")
+    ax.yaxis.set_minor_locator(NullLocator())

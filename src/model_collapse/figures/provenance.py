@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ..archive import Record
-from . import REGIME_COLOURS, band, closed_form, labelled_panels, panels
+from . import DARK, REGIME_COLOURS, band, closed_form, labelled_panels, panels
 
 __all__ = ["lineages", "watermark"]
 
@@ -68,7 +68,7 @@ def watermark(record: Record, arms: Mapping[str, str]) -> Figure:
     for ax in (left, right):
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for g, style in ((0, "-"), (1, "--"), (record.generations[-1], ":")):
-        right.plot([], [], style, color="#24292f", label=f"g = {g}")
+        right.plot([], [], style, color=DARK, label=f"g = {g}")
     left.legend(loc="best")
     right.legend(loc="center right", bbox_to_anchor=(1, 0.68))
     labelled_panels([left, right])

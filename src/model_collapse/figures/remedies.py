@@ -14,7 +14,7 @@ from .. import expectations as ex
 from ..archive import Record
 from ..claims.intervals import interval
 from ..outcomes import HARMS, Outcome, outcomes, time_to_harm
-from . import band, closed_form, labelled_panels, live_points, panels
+from . import DARK, band, closed_form, labelled_panels, live_points, panels
 
 __all__ = ["bench", "curation", "detector", "paths", "phase", "verifier"]
 
@@ -41,7 +41,7 @@ def bench(sweeps: Sequence[Record]) -> Figure:
         for y, words in enumerate(rows):
             if words in each:
                 _outcome(ax, y, each[words], edge)
-        ax.axvline(harm.most, color="#24292f", linewidth=1, linestyle=(0, (4, 3)))
+        ax.axvline(harm.most, color=DARK, linewidth=1, linestyle=(0, (4, 3)))
         ax.set(xlim=(-0.12 * edge, 1.06 * edge), xlabel="harm at the end", ylim=(len(rows) - 0.5, -0.5))
         ax.set_title(f"{FAMILY_WORDS[record.manifest['family']]}, g = {record.generations[-1]}")
     axes[0].set_yticks(range(len(rows)), rows)

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from ..archive import Record
-from . import LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
+from . import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
 from .pictures import rows, sheet
 
 __all__ = [
@@ -63,7 +63,7 @@ def latent_densities(record: Record) -> Figure:
         sns.kdeplot(
             x=latents.ravel(), ax=ax, color=colour, linewidth=1.7, label=f"g = {g}" if named else None, clip=(-3.2, 3.2)
         )
-    ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color="#24292f", linewidth=1.1, linestyle=(0, (4, 3)))
+    ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=DARK, linewidth=1.1, linestyle=(0, (4, 3)))
     ax.annotate("prior", (1.75, 0.09), xytext=(2.3, 0.25), fontsize=9, arrowprops={"arrowstyle": "-", "lw": 0.8})
     ax.set(xlabel="posterior mean by the encoder of generation 0", ylabel="density", xlim=(-3.2, 3.2))
     ax.legend(loc="upper left")
@@ -79,7 +79,7 @@ def latent_spread(records: Sequence[Record], released: Mapping[int, tuple[float,
         band(ax, record, "latent_sd", between="sd", colour=colour, label=label)
     generations, values = list(released), np.array(list(released.values()))
     ax.errorbar(
-        generations, values[:, 0], values[:, 1], fmt="D", color="#24292f", markersize=4, capsize=2, zorder=5,
+        generations, values[:, 0], values[:, 1], fmt="D", color=DARK, markersize=4, capsize=2, zorder=5,
         label="released, 30 epochs, five runs",
     )  # fmt: skip
     live_points(ax, live, "latent_sd", label=f"{LIVE}: 8 x 8 digits")

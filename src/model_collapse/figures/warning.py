@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from ..archive import Record
 from ..warning.leads import LOSSES, levels_of, rings
-from . import INK, REGIME_COLOURS, REGIME_NAMES, labelled_panels, panels
+from . import DARK, INK, REGIME_COLOURS, REGIME_NAMES, labelled_panels, panels
 
 __all__ = ["LINES", "SHARE_WORDS", "false_alarms", "regimes", "roc", "soon"]
 
@@ -32,7 +32,7 @@ def soon(records: Sequence[Record], rate: float) -> Figure:
             for by, (_, line) in LINES.items():
                 found = rings(record, rate, share, by)
                 ax.plot(found.index, found, color=colour, linestyle=line, linewidth=1.6)
-        ax.axhline(rate, color="#24292f", linewidth=0.8, linestyle=(0, (1, 2)))
+        ax.axhline(rate, color=DARK, linewidth=0.8, linestyle=(0, (1, 2)))
         ax.set(xlabel="generation g", ylim=(-0.03, 1.03))
         ax.set_title(FAMILIES[record.manifest["family"]])
     axes[0].set_ylabel("chains with an alarm")
@@ -62,7 +62,7 @@ def roc(record: Record, generations: Sequence[int], share: str = "all", arm: str
             ax.step(rates, found, where="post", color=colour, label=f"g = {g}")
         equal = levels_of(record, "none", by, arm).to_numpy().ravel()
         ax.step(rates, [(equal <= rate).mean() for rate in rates], color=INK, linewidth=1.2, label="equal sets")
-        ax.plot([0, 1], [0, 1], color="#24292f", linewidth=0.8, linestyle=(0, (1, 2)))
+        ax.plot([0, 1], [0, 1], color=DARK, linewidth=0.8, linestyle=(0, (1, 2)))
         ax.set(xlabel="rate of false alarms", xlim=(0, 1), ylim=(0, 1.02), aspect="equal")
         ax.set_title(words)
     axes[0].set_ylabel("chains with an alarm")
@@ -86,7 +86,7 @@ def regimes(record: Record, rate: float) -> Figure:
         right.fill_between(table.index, table["q05"], table["q95"], color=colour, alpha=0.2, linewidth=0)
     left.set(xlabel="generation g", ylabel="chains with an alarm", ylim=(-0.03, 1.03))
     left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    left.axhline(rate, color="#24292f", linewidth=0.8, linestyle=(0, (1, 2)))
+    left.axhline(rate, color=DARK, linewidth=0.8, linestyle=(0, (1, 2)))
     right.set(xlabel="generation g", ylabel=metric.replace("_", "-") + ", nats an item")
     left.legend()
     labelled_panels([left, right])
@@ -99,7 +99,7 @@ def false_alarms(found: Mapping[str, np.ndarray]) -> Figure:
     rates = np.linspace(0, 0.3, 61)
     for (words, p), colour in zip(found.items(), sns.color_palette("colorblind", len(found)), strict=True):
         ax.plot(rates, [(p <= rate).mean() for rate in rates], color=colour, label=words)
-    ax.plot([0, 0.3], [0, 0.3], color="#24292f", linewidth=1, linestyle=(0, (4, 3)), label="as stated")
+    ax.plot([0, 0.3], [0, 0.3], color=DARK, linewidth=1, linestyle=(0, (4, 3)), label="as stated")
     ax.set(xlabel="stated rate of false alarms", ylabel="equal sets with an alarm", xlim=(0, 0.3), ylim=(0, 0.33))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 
 from ... import expectations as ex
 from ...archive import Record
-from .. import LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
+from .. import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
 
 __all__ = ["absorption", "forgetting_words", "words_by_regime"]
 
@@ -33,7 +33,7 @@ def absorption(archived: Record, live: Record) -> Figure:
     error = np.abs(bounds - ended)
     closed_form(right, [0, p.max()], [0, p.max()], label="equal")
     right.errorbar(p, ended, yerr=error, fmt="o", markersize=5, label="archived")
-    right.plot(p, here, "o", markerfacecolor="none", markeredgecolor="#24292f", markersize=7, label=LIVE)
+    right.plot(p, here, "o", markerfacecolor="none", markeredgecolor=DARK, markersize=7, label=LIVE)
     right.set(xscale="log", yscale="log", xlabel="probability at the start", ylabel="share of chains that end there")
     right.legend()
     labelled_panels([left, right])
@@ -62,7 +62,7 @@ def forgetting_words(archived: Record, live: Record, to: int = 50) -> Figure:
             "o",
             markersize=4,
             markerfacecolor="none",
-            markeredgecolor="#24292f",
+            markeredgecolor=DARK,
             label=LIVE if copies == classes[-1] else None,
         )
     ax.axvline(5, color="#8a929c", linewidth=1, linestyle=":")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ... import expectations as ex
 from ...archive import Record
-from .. import LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
+from .. import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, labelled_panels, live_points, panels
 
 __all__ = [
     "admissible",
@@ -71,7 +71,7 @@ def first_moments(archived: Record, live: Record) -> Figure:
             "o",
             markersize=4.5,
             markerfacecolor="none",
-            markeredgecolor="#24292f",
+            markeredgecolor=DARK,
             label=LIVE,
         )
     closed_form(left, fits, ex.expected_w2_squared(np.full(n, n)), label="exact")
@@ -138,7 +138,7 @@ def one_shot(archived: Record, live: Record, released: Mapping[int, float]) -> F
     figure, (ax,) = panels(1)
     for record, style in (
         (archived, {"fmt": "o-", "label": "archived"}),
-        (live, {"fmt": "o", "markerfacecolor": "none", "color": "#24292f", "markersize": 9, "label": LIVE}),
+        (live, {"fmt": "o", "markerfacecolor": "none", "color": DARK, "markersize": 9, "label": LIVE}),
     ):
         n = [record.setting("n", arm) for arm in record.arms]
         ax.errorbar(n, [record.at("sd", 0, arm)["sd"] for arm in record.arms], **style)
@@ -301,7 +301,7 @@ def admissible(archived: Record) -> Figure:
                 color=colours[real],
                 label=f"{real:,}",
             )
-        ax.axhline(1, color="#24292f", linewidth=1)
+        ax.axhline(1, color=DARK, linewidth=1)
         ax.set(xlabel="synthetic items", title=rf"$\lambda$ = {bias:g}", ylim=(0.6, 1.4))
     axes[0].set_ylabel(r"$W_2$ / $W_2$ of fresh data alone")
     axes[-1].legend(title="fresh items", loc="upper right")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ... import expectations as ex
 from ...archive import Record
-from .. import LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, live_points, panels
+from .. import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, closed_form, live_points, panels
 
 __all__ = ["fixed_share", "labels_of_labels"]
 
@@ -51,7 +51,7 @@ def fixed_share(archived: Record, live: Record) -> Figure:
             "o",
             markersize=10,
             markerfacecolor="none",
-            markeredgecolor="#24292f",
+            markeredgecolor=DARK,
             label=LIVE if share == shares[-1] else None,
         )
         line = np.geomspace(n.min(), n.max(), 60)
