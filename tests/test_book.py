@@ -410,6 +410,20 @@ def test_the_scorecard_shows_every_claim_and_leads_to_its_figure(offline, book: 
     assert name == "gmm.html" and page.locator(f"[id='{anchor}']").count() == 1
 
 
+@pytest.mark.parametrize("name", [*pages.toc_pages(ROOT / "_toc.yml"), "search"])
+def test_a_page_can_be_read_by_other_means_than_eyes(offline, name: str) -> None:
+    """No serious finding of axe-core: on the whole page where it is wide and light, in the article on a dark phone."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    for scheme, width, part in (("light", 1250, None), ("dark", 360, "main article")):
+        page = offline(f"{name}.html", color_scheme=scheme, viewport={"width": width, "height": 900})
+        page.evaluate("async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise }")
+        if part is None or page.locator(part).count():
+            found = Axe().run(page, context=part, options={"resultTypes": ["violations"]}).response["violations"]
+            serious = [one for one in found if one["impact"] in ("serious", "critical")]
+            assert not serious, [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious]
+
+
 # The book on paper ---------------------------------------------------------------------------------------------------
 
 

@@ -271,5 +271,10 @@ def setup(app) -> dict:
                 if listener.handler.__module__ == "sphinx_thebe":
                     app.disconnect(listener.id)
 
+    def items_of_a_list(app, name, template, context, doctree) -> None:
+        # The list of references says that it is a list, of which its entries know nothing.
+        context["body"] = context.get("body", "").replace('role="doc-biblioentry"', 'role="listitem"')
+
     app.connect("config-inited", own_scripts)
+    app.connect("html-page-context", items_of_a_list)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
