@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 CORES  ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf lab release test bench archive lint clean
+.PHONY: help book pdf lab release readme test bench archive lint clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ lab: $(READY)  ## open JupyterLab, where every chapter runs
 
 release: pdf  ## bring site, PDF, records and checksums together: _build/release
 	@$(BIN)/python -m model_collapse.book release
+
+readme: $(READY)  ## fill README.md with a picture and the verdicts, from the records
+	@$(BIN)/python -m model_collapse.book readme
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest

@@ -40,6 +40,13 @@ def no_figure_stays_open() -> Iterator[None]:
         sys.modules["matplotlib.pyplot"].close("all")
 
 
+@pytest.fixture(autouse=True)
+def the_same_draws_every_time() -> None:
+    """A test that draws from torch's global state draws the same in every run and order."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def book() -> Path:
     """The HTML that `make book` built; it must be there if MODEL_COLLAPSE_BOOK=1."""

@@ -53,6 +53,14 @@ def test_the_table_of_imports_is_true(chapter: Path, book: Path) -> None:
     assert not stale, f"in chapters/imports.yml, but not imported: {stale}"
 
 
+@each_chapter
+def test_no_output_shows_where_it_was_made(chapter: Path, book: Path) -> None:
+    executed = json.loads((ROOT / pages.EXECUTED / chapter.name).read_text(encoding="utf-8"))
+    shown = json.dumps([cell.get("outputs", []) for cell in executed["cells"]])
+    for path in (str(ROOT), str(Path.home()) + "/", "site-packages", "Warning:"):
+        assert path not in shown, f"{chapter.name} shows {path!r}: {shown[max(shown.index(path) - 200, 0) :][:400]}"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -20,7 +20,7 @@ from conftest import ROOT
 from model_collapse import load_record, vae
 from model_collapse.archive import ArchiveError
 from model_collapse.archive.crate import crate_of
-from model_collapse.book import checkout, pages, printing, release
+from model_collapse.book import checkout, pages, printing, readme, release
 from model_collapse.planning import archived
 from model_collapse.theory import gaussian
 
@@ -246,3 +246,20 @@ def test_the_page_on_citing_names_records_that_are_there() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.S)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# The README --------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_says_what_the_records_say() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.filled(text, readme.made_part(ROOT / "data/results")) == text, "stale: run make readme"
+    assert (ROOT / readme.PICTURE).stat().st_size > 10_000
+
+
+def test_a_part_is_put_between_the_marks() -> None:
+    text = f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n"
+    assert readme.filled(text, "new") == text.replace("old", "new")
+    for broken in ("no marks", f"{readme.END}\n{readme.BEGIN}"):
+        with pytest.raises(ValueError, match=r"README\.md has no lines"):
+            readme.filled(broken, "new")

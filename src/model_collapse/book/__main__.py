@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     steps.add_parser("check", help="check the HTML that lies in _build/html")
     steps.add_parser("pdf", help="print the executed book as one PDF")
     steps.add_parser("release", help="bring site, PDF and records together under _build/release")
+    steps.add_parser("readme", help="fill README.md with a picture and the verdicts, from the archive")
     steps.add_parser("imports", help="print the modules that executed chapters imported, for chapters/imports.yml")
     given = parser.parse_args(arguments)
 
@@ -27,6 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
         return running.build(given.cores)
     if given.step == "execute":
         running.execute(given.notebook, given.output)
+    elif given.step == "readme":
+        from . import readme
+
+        readme.make_readme()
     elif given.step == "imports":
         for name in pages.notebooks():
             found = pages.really_imported(name)
