@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import http.server
 import os
 import re
@@ -14,6 +15,7 @@ import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -422,6 +424,83 @@ def test_a_page_can_be_read_by_other_means_than_eyes(offline, name: str) -> None
             found = Axe().run(page, context=part, options={"resultTypes": ["violations"]}).response["violations"]
             serious = [one for one in found if one["impact"] in ("serious", "critical")]
             assert not serious, [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious]
+
+
+TERMS = {"theory": "absorption", "gmm": "components", "vae": "latent", "remedies": "curation", "provenance": "ledger"}
+TERMS |= {"affected": "tumours", "warning": "alarm", "related": "performative", "press": "jackrabbits"}
+TERMS |= {"explore": "browser", "running": "papermill", "replication": "checklist", "llm": "beams"}
+
+
+@pytest.mark.parametrize("page", TERMS)
+def test_search_finds_a_word_of_every_chapter(offline, page: str) -> None:
+    opened = offline("search.html")
+    opened.goto(f"{opened.url}?q={TERMS[page]}", wait_until="load")
+    opened.wait_for_selector("#search-results ul.search li a")
+    leads = opened.eval_on_selector_all("#search-results ul.search li > a", "all => all.map(a => a.href)")
+    assert any(f"chapters/{page}.html" in link for link in leads), leads
+
+
+def test_a_chapter_that_was_downloaded_runs(offline, book: Path, tmp_path: Path) -> None:
+    """From the button at its head, in another folder, from top to bottom."""
+    page = offline("chapters/press.html", viewport={"width": 1250, "height": 900})
+    leads = page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href'))")
+    (source,) = {link for link in leads if link and link.endswith("press.ipynb")}
+    shutil.copy(book / "chapters" / source, tmp_path / "press.ipynb")
+    command = [sys.executable, "-m", "papermill", "--cwd", str(tmp_path), "press.ipynb", "done.ipynb", "-k", "python3"]
+    env = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert '"output_type": "display_data"' in (tmp_path / "done.ipynb").read_text()
+
+
+# What a page weighs, and who can tell its colours -----------------------------------------------------------------
+
+
+def _loaded(page: Path) -> set[Path]:
+    parser = pages._References()
+    parser.feed(page.read_text(encoding="utf-8"))
+    found = (page.parent / unquote(url.partition("?")[0]) for url in parser.loads if not url.startswith("data:"))
+    return {path.resolve() for path in found if path.is_file()}
+
+
+def test_no_page_is_heavy(book: Path) -> None:
+    """With all that it loads, as servers send it, at most 3 MB; what it is alone, as it lies there, at most as much."""
+    packed = functools.cache(lambda path: len(gzip.compress(path.read_bytes(), 6)))
+    for name in pages.toc_pages(ROOT / "_toc.yml"):
+        page = book / f"{name}.html"
+        loaded = _loaded(page)
+        own = page.stat().st_size + sum(path.stat().st_size for path in loaded if path.parent.name == "_images")
+        assert own < 3e6, f"{name}: {own / 1e6:.1f} MB of its own"
+        sent = sum(map(packed, {page, *loaded}))
+        assert sent < 3e6, f"{name}: {sent / 1e6:.1f} MB are sent"
+
+
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB
+BLINDNESS = {
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+@pytest.mark.parametrize("blindness", BLINDNESS)
+@pytest.mark.parametrize("palette", ["regimes", "decodings"])
+def test_the_colour_blind_can_tell_curves_apart(blindness: str, palette: str) -> None:
+    from matplotlib.colors import to_rgb
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    from model_collapse.figures import REGIME_COLOURS
+    from model_collapse.figures.llm import DECODING_COLOURS
+
+    named = {"regimes": REGIME_COLOURS, "decodings": DECODING_COLOURS}[palette]
+    rgb = np.array([to_rgb(colour) for colour in named.values()])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(BLINDNESS[blindness]).T, 0, 1)
+    shown = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    lab = rgb2lab(shown)
+    apart = deltaE_ciede2000(lab[:, None], lab[None]) + 1e3 * np.eye(len(lab))
+    nearest = np.unravel_index(apart.argmin(), apart.shape)
+    assert apart.min() > 5, f"{[list(named)[k] for k in nearest]}: {apart.min():.1f}"
 
 
 # The book on paper ---------------------------------------------------------------------------------------------------
