@@ -426,7 +426,7 @@ def test_a_page_can_be_read_by_other_means_than_eyes(offline, name: str) -> None
             assert not serious, [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in serious]
 
 
-TERMS = {"theory": "absorption", "gmm": "components", "vae": "latent", "remedies": "curation", "provenance": "ledger"}
+TERMS = {"theory": "absorption", "gmm": "components", "vae": "latent", "remedies": "vault", "provenance": "ledger"}
 TERMS |= {"affected": "tumours", "warning": "alarm", "related": "performative", "press": "jackrabbits"}
 TERMS |= {"explore": "browser", "running": "papermill", "replication": "checklist", "llm": "beams"}
 
