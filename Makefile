@@ -5,9 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CORES  ?= all
+FUZZ   ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf lab release readme test bench archive lint clean
+.PHONY: help book pdf lab release readme test fuzz bench archive lint clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ readme: $(READY)  ## fill README.md with a picture and the verdicts, from the re
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest
+
+fuzz: $(READY)  ## read thousands of damaged and hostile files, and count
+	@MODEL_COLLAPSE_FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -s --timeout 3600 tests/faults/test_readers.py
 
 bench: $(READY)  ## time the package against what one would write otherwise
 	@$(BIN)/python -m benchmarks

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from .archives import MOST_BYTES, refuse_bombs, refuse_places_outside
 from .arrays import DAMAGED
 from .errors import DataError
 from .images import ImageSet
@@ -23,7 +24,6 @@ __all__ = ["LEAST_IMAGES", "read_images"]
 SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".pgm"}
 LEAST_IMAGES, MOST_IMAGES = 60, 200_000
 MOST_PIXELS = 50_000_000  # of one picture
-MOST_BYTES, MOST_RATIO = 4 * 2**30, 500  # of an archive, unpacked; and unpacked over packed
 IDX_IMAGES = 0x00000803
 GREY, LONG = {"1", "L", "LA", "La"}, {"I", "I;16", "I;16B", "I;16L"}  # Pillow's modes without colours: 8 bits, more
 HELD_OUT = 6  # every sixth image is held out
@@ -133,6 +133,7 @@ def _read_arrays(path: Path, form: _Form) -> tuple:
             found = np.load(stream, allow_pickle=False)
             if not isinstance(found, np.lib.npyio.NpzFile):
                 return *_squares(np.asarray(found), path.name, form), None
+            refuse_bombs(path.name, found.zip.infolist())
             names = found.files
             fitting = ["images"] if "images" in names else [name for name in names if found[name].ndim in (3, 4)]
             if len(fitting) != 1:
@@ -155,15 +156,8 @@ def _read_zip(path: Path, form: _Form) -> tuple:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            for entry in entries:
-                name = PurePosixPath(entry.filename.replace("\\", "/"))
-                if name.is_absolute() or ".." in name.parts or ":" in entry.filename:
-                    raise DataError(f"{path.name}: the name {entry.filename!r} points outside the archive")
-            unpacked, packed = (
-                sum(getattr(entry, kind) for entry in entries) for kind in ("file_size", "compress_size")
-            )
-            if unpacked > MOST_BYTES or unpacked > MOST_RATIO * max(packed, 1):
-                raise DataError(f"{path.name} would unpack from {packed:,} to {unpacked:,} bytes; refusing to")
+            refuse_places_outside(path.name, entries)
+            refuse_bombs(path.name, entries)
             chosen = sorted(
                 (entry for entry in entries if _picture(PurePosixPath(entry.filename))),
                 key=lambda entry: entry.filename,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .archives import refuse_bombs
 from .arrays import DAMAGED
 from .errors import DataError
 
@@ -80,11 +81,14 @@ def _read_numpy(path: Path) -> np.ndarray:
             found = np.load(stream, allow_pickle=False)
             if not isinstance(found, np.lib.npyio.NpzFile):
                 return found
+            refuse_bombs(path.name, found.zip.infolist())
             if "points" in found.files:
                 return np.asarray(found["points"])
             fitting = [x for x in (np.asarray(found[name]) for name in found.files) if x.ndim == 2]
             names = ", ".join(found.files) or "nothing"
     except DAMAGED as error:
+        if isinstance(error, DataError):
+            raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
     if len(fitting) != 1:
