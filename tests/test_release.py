@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT
+from PIL import Image
 
 from model_collapse import load_record, vae
 from model_collapse.archive import ArchiveError
@@ -32,6 +34,8 @@ def results(tmp_path_factory) -> Path:
     gaussian.run("replace", "smoke", save=root, progress=False)
     vae.run("stream-replace", "smoke", save=root, progress=False)
     (root / "scorecard.json").write_text("[]")
+    (root / "Notes.TXT").write_text("of no format that the crate knows")
+    (root / "ro-crate-metadata.json").write_text("of an earlier crate")
     return root
 
 
@@ -173,7 +177,9 @@ def test_an_unpacked_crate_is_a_folder_of_results(crate: zipfile.ZipFile, tmp_pa
 def repository(tmp_path: Path, results: Path, monkeypatch) -> Path:
     """A checkout with one commit in which a site and a PDF were built."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MODEL_COLLAPSE_RESULTS", str(results))
+    monkeypatch.delenv("MODEL_COLLAPSE_RESULTS", raising=False)
+    shutil.copytree(results, release.RESULTS)
+    (tmp_path / "_toc.yml").write_text("root: index\n")
     (tmp_path / ".gitignore").write_text("_build/\n")
     (tmp_path / "CITATION.cff").write_bytes((ROOT / "CITATION.cff").read_bytes())
     git("init", "-q")
@@ -193,12 +199,18 @@ def git(*command: str) -> str:
     return subprocess.run(["git", *command], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_release_has_every_part_and_its_checksum(repository: Path) -> None:
+def test_a_release_has_every_part_and_its_checksum(repository: Path, monkeypatch) -> None:
+    monkeypatch.setattr(pages, "make_pages", lambda: again.append("pages"))
+    monkeypatch.setattr(pages, "check_html", lambda: again.append("checked"))
+    again: list[str] = []
     files = {path.name.rpartition("-")[2]: path for path in release.make_release()}
     assert set(files) == {"CITATION.cff", "site.zip", "book.pdf", "records.zip", "SHA256SUMS"}
     sums = dict(reversed(line.split("  ")) for line in files["SHA256SUMS"].read_text().splitlines())
     listed = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
     assert sums == {name: checksum for name, checksum in listed.items() if name != "SHA256SUMS"}
+    assert again == ["pages", "checked"]  # they were built before the commit, and said so
+    (pages.HTML / "index.html").write_text(checkout.made_of())
+    assert len(release.make_release()) == len(files) and again == ["pages", "checked"]
     site = zipfile.ZipFile(files["site.zip"])
     assert {name.partition("/")[2] for name in site.namelist()} == {"index.html", "_static/a.css"}
     records = described(zipfile.ZipFile(files["records.zip"]))
@@ -206,9 +218,13 @@ def test_a_release_has_every_part_and_its_checksum(repository: Path) -> None:
     assert root["datePublished"] == checkout.commit().date
 
 
-def test_what_is_not_built_or_not_committed_is_not_released(repository: Path) -> None:
+def test_what_is_not_built_or_not_committed_is_not_released(repository: Path, monkeypatch) -> None:
     Path("more.txt").write_text("of no commit")
     with pytest.raises(pages.BookError, match="commit what has changed"):
+        release.make_release()
+    Path("more.txt").unlink()
+    monkeypatch.setenv("MODEL_COLLAPSE_RESULTS", "elsewhere")
+    with pytest.raises(pages.BookError, match="and no others"):
         release.make_release()
     printing.PDF.unlink()
     with pytest.raises(pages.BookError, match="make pdf"):
@@ -222,6 +238,11 @@ def test_a_checkout_says_what_it_is_at(repository: Path) -> None:
     assert f"commit {found.name} of {found.date};" in checkout.made_of()
     Path("CITATION.cff").write_text("other")
     assert checkout.commit().changed and ", with changes;" in checkout.made_of()
+
+
+def test_a_copy_in_somebody_elses_repository(repository: Path) -> None:
+    (repository / "copy").mkdir()
+    assert checkout.commit(repository / "copy") is None
 
 
 def test_a_copy_that_git_does_not_know(tmp_path: Path, monkeypatch) -> None:
@@ -254,7 +275,8 @@ def test_the_page_on_citing_names_records_that_are_there() -> None:
 def test_the_readme_says_what_the_records_say() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme.filled(text, readme.made_part(ROOT / "data/results")) == text, "stale: run make readme"
-    assert (ROOT / readme.PICTURE).stat().st_size > 10_000
+    with Image.open(ROOT / readme.PICTURE) as picture:
+        assert all(f"`{identifier}`" in text for identifier in picture.text["Source"].split(", "))
 
 
 def test_a_part_is_put_between_the_marks() -> None:

@@ -7,6 +7,7 @@ instrument is this package, whose object is the human data and whose result is t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,13 +87,14 @@ def crate_of(root: Path, folders: Iterable[Path], version: str, published: str) 
 
 
 def _files(folder: Path) -> list[Path]:
-    """All below it but what is hidden, in one order."""
-    found = (path for path in folder.rglob("*") if path.is_file())
+    """All below it but what is hidden, and what a crate says of itself, in one order."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != "ro-crate-metadata.json")
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def _add(crate: ROCrate, root: Path, path: Path, checksum: str | None) -> Any:
-    about = {"name": path.name, "encodingFormat": FORMATS[path.suffix], "contentSize": str(path.stat().st_size)}
+    kind = FORMATS.get(path.suffix.lower(), "application/octet-stream")
+    about = {"name": path.name, "encodingFormat": kind, "contentSize": str(path.stat().st_size)}
     if checksum:
         about["sha256"] = checksum
     return crate.add_file(path, dest_path=path.relative_to(root).as_posix(), properties=about)
@@ -129,11 +131,13 @@ def _human(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(record: Record) -> dict[str, Any]:
-    said = record.manifest
+    said, how = record.manifest, f"settings: {json.dumps(record.manifest['config'])}"
+    if said["run"] == f"{said['profile']}-{said['study']}":  # else it has settings of its own
+        how = f"model-collapse run {said['family']} --study {said['study']} --profile {said['profile']} "
+        how += f"--seed {said['seed']}"
     return {
         "name": f"the run of {said['family']}/{said['run']}",
-        "description": f"model-collapse run {said['family']} --study {said['study']} --profile {said['profile']} "
-        f"--seed {said['seed']}",
+        "description": how,
         "startTime": said["begun"],
         "duration": f"PT{said['seconds']['total']:.0f}S",
     }

@@ -118,8 +118,8 @@ class Record:
     def identifier(self) -> str:
         """What to cite it by: family, run, and the first twelve digits of the checksum of its manifest.
 
-        The manifest holds the checksums of all that was measured, so the identifier stays exactly as long as they do;
-        `model-collapse verify` computes them again.
+        The manifest holds the checksums of all that was measured: no number can change without another identifier. A
+        record that is made again gets another one, too. `model-collapse verify` computes it anew.
         """
         return f"{self._name}@{self.manifest['digest'][:12]}"
 

@@ -22,16 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     steps.add_parser("imports", help="print the modules that executed chapters imported, for chapters/imports.yml")
     given = parser.parse_args(arguments)
 
+    from ..archive import ArchiveError
     from . import pages, printing, running
 
     if given.step == "build":
         return running.build(given.cores)
     if given.step == "execute":
         running.execute(given.notebook, given.output)
-    elif given.step == "readme":
-        from . import readme
-
-        readme.make_readme()
     elif given.step == "imports":
         for name in pages.notebooks():
             found = pages.really_imported(name)
@@ -40,6 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if given.step == "pdf":
                 print(f"printed {printing.make_pdf()}")
+                return 0
+            if given.step == "readme":
+                from . import readme
+
+                readme.make_readme()
                 return 0
             if given.step == "release":
                 from . import release
@@ -51,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
                 pages.make_pages()
             count = pages.check_html()
             print(f"checked {count} pages: whole, and nothing loaded from elsewhere")
-        except pages.BookError as error:
+        except (pages.BookError, ArchiveError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0

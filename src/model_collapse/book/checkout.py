@@ -23,13 +23,15 @@ class Commit:
 
 
 def commit(root: Path = Path(".")) -> Commit | None:
-    """The commit of a checkout; None for a copy that git does not know."""
+    """The commit of a checkout; None for a copy that git does not know, or that lies in somebody else's repository."""
 
     def git(*command: str) -> str:
         done = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return None
         name, date = git("log", "-1", "--format=%h %cs").split()
         return Commit(name, date, bool(git("status", "--porcelain")))
     except (OSError, subprocess.CalledProcessError):

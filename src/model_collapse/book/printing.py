@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from . import pages
+from .checkout import made_of
 
 __all__ = ["CHROMIUM", "make_pdf", "print_page"]
 
@@ -14,7 +16,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 PDF = pages.BUILD / "book.pdf"
 SINGLE = pages.BUILD / "single"
 FOOTER = """<div style="font-size: 8px; width: 100%; text-align: center">
-<span class="pageNumber"></span> / <span class="totalPages"></span></div>"""
+<span class="pageNumber"></span> / <span class="totalPages"></span><br>{made_of}</div>"""
 LEFT_OUT = """() => [
     ...[...document.images].filter(image => !image.naturalWidth).map(image => image.getAttribute("src")),
     ...[...document.querySelectorAll(".math")].filter(e => !e.querySelector("mjx-container")).map(e => e.textContent)
@@ -75,6 +77,7 @@ def print_page(browser: Any, page: Path, target: Path) -> None:
         opened.add_style_tag(content=f"@media print {{{PRINT}}}")
         margins = {"top": "18mm", "bottom": "18mm", "left": "16mm", "right": "16mm"}
         options = {"format": "A4", "margin": margins, "print_background": True, "display_header_footer": True}
-        opened.pdf(path=target, header_template="<span></span>", footer_template=FOOTER, outline=True, **options)
+        footer = FOOTER.format(made_of=escape(made_of()))
+        opened.pdf(path=target, header_template="<span></span>", footer_template=footer, outline=True, **options)
     finally:
         context.close()

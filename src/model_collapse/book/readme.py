@@ -76,7 +76,9 @@ def make_readme(root: Path = Path(".")) -> None:
     results = Path(results_root())
     readme = root / "README.md"
     text = filled(readme.read_text(encoding="utf-8"), made_part(results))
-    ridges(*_pictured(results), 0).savefig(root / PICTURE, dpi=110, facecolor="white", metadata={"Software": None})
+    records = _pictured(results)
+    drawn_from = {"Software": None, "Source": ", ".join(record.identifier for record in records)}
+    ridges(*records, 0).savefig(root / PICTURE, dpi=110, facecolor="white", metadata=drawn_from)
     readme.write_text(text, encoding="utf-8")
 
 

@@ -47,10 +47,16 @@ _FIGURE = re.compile(r':name:\s*"?(fig-[\w-]+)')
 _VERDICT = re.compile(r"\{glue:text\}`verdict_([\w.-]+)`")
 
 
-def places(root: Path = Path(".")) -> dict[str, str]:
-    """Where each claim is shown: the nearest figure above its verdict in a chapter, as a link, by claim."""
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def places(root: Path = CHECKOUT) -> dict[str, str]:
+    """Where each claim is shown: the nearest figure above its verdict in a chapter, as a link, by claim.
+
+    Nowhere where the package is installed without its book.
+    """
     found: dict[str, str] = {}
-    for name in notebooks(root):
+    for name in notebooks(root) if (root / "_toc.yml").is_file() else ():
         page = f"{name}.html"
         figure = ""
         for cell in json.loads((root / f"chapters/{name}.ipynb").read_text(encoding="utf-8"))["cells"]:

@@ -59,9 +59,10 @@ def split(text: datasets.Text) -> Corpus:
 def dialects() -> Corpus:
     """CPython's language reference, of which every twentieth passage is in a dialect of its own.
 
-    The dialect moves every letter by thirteen places. It has the same grammar, the same things to say and no word in
-    common with the other part, so that nothing tells the two apart but how much of each there is. Both test texts say
-    the same.
+    The dialect moves every letter by thirteen places. It has the same grammar, the same things to say and hardly a word
+    in common with the other part (*be* and *or* change places, numbers stay), so that little tells the two apart but
+    how much of each there is, and the tokenizer's longer tokens for what there is more of. Both test texts say the
+    same.
     """
     plain = split(datasets.language_reference())
     every, lines = DIALECT
