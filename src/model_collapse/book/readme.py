@@ -17,25 +17,12 @@ ALT = (
     "Two columns of bell curves by generation. On the left they wander and narrow into a spike; on the right they stay "
     "like the human data at the top."
 )
-VERDICTS = (
-    claims.REPLICATED,
-    claims.PARTLY,
-    claims.NOT_REPLICATED,
-    claims.NO_VERDICT,
-    claims.NOT_YET,
-    claims.NOT_TESTABLE,
-    claims.SOURCE_ONLY,
-)
 
 
 def made_part(root: Path) -> str:
     """Picture, caption and verdicts as Markdown, from the records below `root`."""
     rows = claims.as_rows(claims.scorecard(claims.find_records(root)))
-    parents = {row["id"].split(".")[0] for row in rows if "." in row["id"]}
-    found = {verdict: [] for verdict in VERDICTS}
-    for row in rows:
-        if row["id"] not in parents:
-            found[row["verdict"]].append(row["id"])
+    found = claims.by_verdict({row["id"]: row for row in rows})
     records = _pictured(root)
     lines = [
         f"![{ALT}]({PICTURE.as_posix()})",
@@ -48,7 +35,7 @@ def made_part(root: Path) -> str:
         "",
         "| verdict | | statements |",
         "|---|---|---|",
-        *(f"| {verdict} | {len(names)} | {', '.join(names)} |" for verdict, names in found.items() if names),
+        *(f"| {verdict} | {len(names)} | {', '.join(names)} |" for verdict, names in found.items()),
     ]
     return "\n".join(lines)
 

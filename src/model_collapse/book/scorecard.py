@@ -10,13 +10,12 @@ from pathlib import Path
 
 from IPython.display import HTML
 
-from ..claims import CLAIMS, NO_VERDICT, NOT_REPLICATED, NOT_TESTABLE, NOT_YET, PARTLY, REPLICATED, SOURCE_ONLY, Claim
+from ..claims import CLAIMS, VERDICTS, Claim
 from .pages import notebooks
 from .showing import comparison, html_table, verdict_mark
 
 __all__ = ["SCRIPT", "counts_table", "filters", "places", "scorecard_table"]
 
-VERDICTS = (REPLICATED, PARTLY, NOT_REPLICATED, NOT_YET, NO_VERDICT, NOT_TESTABLE, SOURCE_ONLY)
 # Rows that do not match go, and with the last row of a table its section; without a script everything is shown.
 SCRIPT = """\
 (function (box) {
@@ -73,8 +72,7 @@ def places(root: Path = CHECKOUT) -> dict[str, str]:
 def counts_table(rows: Mapping[str, dict]) -> HTML:
     """How many claims of each source reached each verdict; rows that sum up others are left out."""
     counted = [(claim.group, rows[claim.id]["verdict"]) for claim in CLAIMS if not claim.children]
-    labels = dict.fromkeys(verdict for _, verdict in counted if verdict not in VERDICTS)
-    verdicts = [verdict for verdict in (*VERDICTS, *labels) if any(verdict == found for _, found in counted)]
+    verdicts = [verdict for verdict in VERDICTS if any(verdict == found for _, found in counted)]
     lines = [
         [group, *(counted.count((group, verdict)) or "–" for verdict in verdicts)]
         for group in dict.fromkeys(group for group, _ in counted)

@@ -23,7 +23,17 @@ from ..archive import Record, load_record
 from ..figures import caption
 from ..runs import results_root
 
-__all__ = ["archived", "comparison", "html_table", "judge", "say", "show", "verdict_mark", "verdict_table"]
+__all__ = [
+    "archived",
+    "comparison",
+    "html_table",
+    "judge",
+    "say",
+    "show",
+    "verdict_mark",
+    "verdict_strip",
+    "verdict_table",
+]
 
 MARKS = {
     claims.REPLICATED: "yes",
@@ -84,6 +94,16 @@ def verdict_mark(row: dict) -> str:
     mark = MARKS.get(row["verdict"], "open")
     reason, word = html.escape(row["reason"]), html.escape(row["verdict"])
     return f'<span class="verdict verdict-{mark}" title="{reason}">{word}</span>'
+
+
+def verdict_strip(rows: Mapping[str, dict]) -> HTML:
+    """How many statements reached each verdict, in one line."""
+    found = claims.by_verdict(rows)
+    words = (
+        f'<span class="verdict verdict-{MARKS.get(verdict, "open")}">{len(names)} {html.escape(verdict)}</span>'
+        for verdict, names in found.items()
+    )
+    return HTML(f'<p class="verdict-strip">{sum(map(len, found.values()))} statements: {" ".join(words)}</p>')
 
 
 def _row(row: dict) -> list[str]:

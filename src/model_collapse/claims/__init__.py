@@ -12,13 +12,14 @@ from .claim import (
     PARTLY,
     REPLICATED,
     SOURCE_ONLY,
+    VERDICTS,
     Claim,
     Finding,
     NoVerdict,
     SourceCheck,
 )
 from .hashing import rule_hash
-from .scorecard import Result, as_rows, counts, evaluate, find_records, rules_in_force, scorecard
+from .scorecard import Result, as_rows, by_verdict, evaluate, find_records, rules_in_force, scorecard
 from .table import CLAIMS
 
 __all__ = [
@@ -35,8 +36,9 @@ __all__ = [
     "NoVerdict",
     "Result",
     "SourceCheck",
+    "VERDICTS",
     "as_rows",
-    "counts",
+    "by_verdict",
     "evaluate",
     "find_records",
     "rule_hash",

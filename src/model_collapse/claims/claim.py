@@ -26,6 +26,7 @@ __all__ = [
     "Records",
     "Rule",
     "SourceCheck",
+    "VERDICTS",
     "grade",
 ]
 
@@ -36,6 +37,9 @@ NO_VERDICT = "no verdict"
 NOT_YET = "not yet tested"
 NOT_TESTABLE = "not testable here"
 SOURCE_ONLY = "source check only"
+VERDICTS = (REPLICATED, PARTLY, NOT_REPLICATED, NOT_YET, NO_VERDICT, NOT_TESTABLE, SOURCE_ONLY)
+"""In the order in which tables show them."""
+
 SOURCE_CHECKS = ("stated", "stated otherwise", "not found", "misattributed")
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from .claim import (
     PARTLY,
     REPLICATED,
     SOURCE_ONLY,
+    VERDICTS,
     Claim,
     Finding,
     NoVerdict,
@@ -26,7 +26,7 @@ from .claim import (
 from .hashing import rule_hash
 from .table import CLAIMS
 
-__all__ = ["Find", "Result", "as_rows", "counts", "evaluate", "find_records", "rules_in_force", "scorecard"]
+__all__ = ["Find", "Result", "as_rows", "by_verdict", "evaluate", "find_records", "rules_in_force", "scorecard"]
 
 Find = Callable[[str, str], Record | None]
 
@@ -148,9 +148,13 @@ def rules_in_force(family: str) -> dict[str, str]:
     return {c.id: rule_hash(c.rule) for c in CLAIMS if c.rule and any(need[0] == family for need in c.needs.values())}
 
 
-def counts(results: Iterable[Result]) -> dict[str, int]:
-    """How many claims reached each verdict. Parent rows are left out: their children are counted."""
-    return dict(Counter(result.finding.verdict for result in results if not result.claim.children))
+def by_verdict(rows: Mapping[str, dict]) -> dict[str, list[str]]:
+    """Claims by verdict, from `as_rows` by claim. Those that sum up others are left out: their parts are there."""
+    found = {verdict: [] for verdict in VERDICTS}
+    for claim in CLAIMS:
+        if claim.id in rows and not claim.children:
+            found[rows[claim.id]["verdict"]].append(claim.id)
+    return {verdict: names for verdict, names in found.items() if names}
 
 
 def as_rows(results: Iterable[Result]) -> list[dict]:
