@@ -10,6 +10,7 @@ from pathlib import Path
 from .archive import ArchiveError, Record, load_record
 from .claims import CLAIMS, Claim
 from .datasets import DataError
+from .datasets.fetching import at_hand_only
 from .families import FAMILIES, family
 from .runs import BaseConfig, ConfigError, Family
 
@@ -114,7 +115,8 @@ def staleness(record: Record) -> str:
 def _card_at_hand(chosen: Family, config: BaseConfig) -> dict:
     """What a manifest would say today of the data of a configuration; of no name where they are not here."""
     try:
-        return chosen.load(config, None).card()
+        with at_hand_only():
+            return chosen.load(config, None).card()
     except DataError:
         return {"name": None}
 

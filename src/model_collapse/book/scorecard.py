@@ -10,7 +10,7 @@ from pathlib import Path
 
 from IPython.display import HTML
 
-from ..claims import CLAIMS, VERDICTS, Claim
+from ..claims import CLAIMS, Claim, by_verdict
 from .pages import notebooks
 from .showing import comparison, html_table, verdict_mark
 
@@ -72,7 +72,7 @@ def places(root: Path = CHECKOUT) -> dict[str, str]:
 def counts_table(rows: Mapping[str, dict]) -> HTML:
     """How many claims of each source reached each verdict; rows that sum up others are left out."""
     counted = [(claim.group, rows[claim.id]["verdict"]) for claim in CLAIMS if not claim.children]
-    verdicts = [verdict for verdict in VERDICTS if any(verdict == found for _, found in counted)]
+    verdicts = list(by_verdict(rows))
     lines = [
         [group, *(counted.count((group, verdict)) or "–" for verdict in verdicts)]
         for group in dict.fromkeys(group for group, _ in counted)

@@ -149,11 +149,14 @@ def rules_in_force(family: str) -> dict[str, str]:
 
 
 def by_verdict(rows: Mapping[str, dict]) -> dict[str, list[str]]:
-    """Claims by verdict, from `as_rows` by claim. Those that sum up others are left out: their parts are there."""
+    """Claims by verdict, from `as_rows` by claim: those of `VERDICTS` in their order, then words of a rule's own.
+
+    Claims that sum up others are left out: their parts are there.
+    """
     found = {verdict: [] for verdict in VERDICTS}
     for claim in CLAIMS:
         if claim.id in rows and not claim.children:
-            found[rows[claim.id]["verdict"]].append(claim.id)
+            found.setdefault(rows[claim.id]["verdict"], []).append(claim.id)
     return {verdict: names for verdict, names in found.items() if names}
 
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from .errors import DataError
+from .fetching import may_fetch
 from .text import Text
 
 __all__ = ["SPLITS", "books", "wikitext"]
@@ -32,19 +33,19 @@ def wikitext(split: str) -> Text:
     local = Path(given) / "wikitext-2" / f"wiki.{split}.tokens" if given else None
     if local is not None and local.is_file():
         return Text(f"WikiText-2 {split}", local.read_text(encoding="utf-8"))
-    return Text(f"WikiText-2 {split}", _from_hub(SPLITS[split]))
+    return Text(f"WikiText-2 {split}", _from_hub(SPLITS[split], may_fetch()))
 
 
 @functools.cache
-def _from_hub(split: str) -> str:
-    """The text of a split of ``Salesforce/wikitext``, lines joined as they are."""
+def _from_hub(split: str, fetch: bool) -> str:
+    """The text of a split of ``Salesforce/wikitext``, lines joined as they are; without `fetch`, if it was once."""
     import pandas as pd
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     name = f"wikitext-2-v1/{split}-00000-of-00001.parquet"
     try:
-        path = hf_hub_download("Salesforce/wikitext", name, repo_type="dataset")
+        path = hf_hub_download("Salesforce/wikitext", name, repo_type="dataset", local_files_only=not fetch)
     except (OSError, LocalEntryNotFoundError, HfHubHTTPError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(

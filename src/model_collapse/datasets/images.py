@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import DataError
+from .fetching import may_fetch
 
 FACES = Path("celeba10k") / "celeba10k_89x109.zip"
 FACE_BOX = (8, 20, 82, 94)  # of the halved, aligned pictures: the face without most of what is around it
@@ -87,7 +88,8 @@ def mnist() -> ImageSet:
     from ..runs.places import cache_root
 
     given = os.environ.get("MODEL_COLLAPSE_DATA")
-    for root, download in ((given, False), (cache_root() / "data", False), (cache_root() / "data", True)):
+    here = [(given, False), (cache_root() / "data", False)]
+    for root, download in [*here, (cache_root() / "data", True)] if may_fetch() else here:
         try:
             sets = [MNIST(root, train=train, download=download) for train in (True, False)] if root else []
         except (RuntimeError, OSError) as error:

@@ -103,7 +103,7 @@ def by_decoding(records: Sequence[Record]) -> Figure:
         ax.set(xlabel="generation", title=title)
     axes[0].set_yscale("log")
     _plain_numbers(axes[0])
-    axes[1].set_ylim(0, 1)
+    axes[1].set_ylim(0, None)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     labelled_panels(axes)
     return figure
