@@ -98,7 +98,7 @@ def staleness(record: Record) -> str:
     chosen = family(said["family"])
     config, arms = chosen.recorded(said)
     differ = [] if said["protocol"] == chosen.protocol else ["protocol"]
-    if said["run"] == f"{said['profile']}-{said['study']}":  # else it is no study's, or has settings of its own
+    if record.is_of_study:
         if said["study"] not in chosen.studies or said["profile"] not in chosen.profiles:
             return "study"
         today, swept = chosen.configure(said["study"], said["profile"])

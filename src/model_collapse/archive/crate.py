@@ -1,8 +1,8 @@
 """The records as an RO-Crate: what every file is, and the run that made it.
 
-RO-Crate 1.1 (https://w3id.org/ro/crate/1.1) with the Process Run Crate profile 0.5: a run is a ``CreateAction`` whose
-instrument is this package, whose object is the human data and whose result is the record. Written with the library
-``rocrate``, which the extra ``release`` brings.
+RO-Crate, of the version that the library ``rocrate`` writes (the extra ``release`` brings it), with the profile Process
+Run Crate 0.5: a run is a ``CreateAction`` whose instrument is this package, whose object is the human data and whose
+result is the record.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _add(crate: ROCrate, root: Path, path: Path, checksum: str | None) -> Any:
 def _about(record: Record) -> dict[str, Any]:
     said = record.manifest
     return {
-        "name": f"{said['family']}/{said['run']}",
+        "name": record.name,
         "description": f"{said['chains']} chains of {said['family']} under {said['regime']}, to generation "
         f"{said['generations']}, profile {said['profile']}, seed {said['seed']}",
         "identifier": record.identifier,
@@ -132,11 +132,11 @@ def _human(data: dict[str, Any]) -> dict[str, Any]:
 
 def _run(record: Record) -> dict[str, Any]:
     said, how = record.manifest, f"settings: {json.dumps(record.manifest['config'])}"
-    if said["run"] == f"{said['profile']}-{said['study']}":  # else it has settings of its own
+    if record.is_of_study:
         how = f"model-collapse run {said['family']} --study {said['study']} --profile {said['profile']} "
         how += f"--seed {said['seed']}"
     return {
-        "name": f"the run of {said['family']}/{said['run']}",
+        "name": f"the run of {record.name}",
         "description": how,
         "startTime": said["begun"],
         "duration": f"PT{said['seconds']['total']:.0f}S",

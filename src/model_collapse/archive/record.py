@@ -115,13 +115,23 @@ class Record:
         return sorted({int(g) for g in self.statistics["generation"]})
 
     @property
+    def name(self) -> str:
+        """Family and run, such as ``gmm/paper-blob-replace``."""
+        return f"{self.manifest.get('family')}/{self.manifest.get('run')}"
+
+    @property
+    def is_of_study(self) -> bool:
+        """Whether its run has the name of its study; else it is no study's, or has settings of its own."""
+        return self.manifest["run"] == f"{self.manifest['profile']}-{self.manifest['study']}"
+
+    @property
     def identifier(self) -> str:
         """What to cite it by: family, run, and the first twelve digits of the checksum of its manifest.
 
         The manifest holds the checksums of all that was measured: no number can change without another identifier. A
         record that is made again gets another one, too. `model-collapse verify` computes it anew.
         """
-        return f"{self._name}@{self.manifest['digest'][:12]}"
+        return f"{self.name}@{self.manifest['digest'][:12]}"
 
     def setting(self, name: str, arm: str = "") -> object:
         """A field of the configuration, with the arm's own value where it sweeps that field."""
@@ -139,14 +149,14 @@ class Record:
         rows = self.statistics
         rows = rows[(rows["metric"] == metric) & (rows["arm"] == arm)]
         if rows.empty:
-            raise ArchiveError(f"record {self._name} has no metric {metric!r} in arm {arm!r}")
+            raise ArchiveError(f"record {self.name} has no metric {metric!r} in arm {arm!r}")
         return rows.drop(columns=["arm", "metric"]).set_index("generation").sort_index()
 
     def at(self, metric: str, g: int, arm: str = "") -> pd.Series:
         """Statistics over chains of one metric at generation `g`; raises `ArchiveError` where `g` was not kept."""
         table = self.summary(metric, arm)
         if g not in table.index:
-            raise ArchiveError(f"record {self._name} does not keep generation {g}; it ends at {table.index.max()}")
+            raise ArchiveError(f"record {self.name} does not keep generation {g}; it ends at {table.index.max()}")
         return table.loc[g]
 
     def chains(self, metric: str, arm: str = "") -> pd.DataFrame:
@@ -154,7 +164,7 @@ class Record:
         rows = self.metrics
         rows = rows[(rows["metric"] == metric) & (rows["arm"] == arm)]
         if rows.empty:
-            raise ArchiveError(f"record {self._name} has no metric {metric!r} in arm {arm!r}")
+            raise ArchiveError(f"record {self.name} has no metric {metric!r} in arm {arm!r}")
         return rows.pivot(index="generation", columns="chain", values="value").sort_index()
 
     def samples(self, name: str) -> dict[str, np.ndarray]:
@@ -162,12 +172,8 @@ class Record:
         if self.path is None and name in self.arrays:
             return self.arrays[name]
         if f"samples/{name}.npz" not in self.manifest.get("files", {}):
-            raise ArchiveError(f"record {self._name} keeps no samples {name!r}")
+            raise ArchiveError(f"record {self.name} keeps no samples {name!r}")
         return read_arrays(self.path / "samples" / f"{name}.npz")
-
-    @property
-    def _name(self) -> str:
-        return f"{self.manifest.get('family')}/{self.manifest.get('run')}"
 
 
 def first_generation(found: pd.Series) -> int | None:

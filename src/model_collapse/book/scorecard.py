@@ -11,6 +11,7 @@ from pathlib import Path
 from IPython.display import HTML
 
 from ..claims import CLAIMS, Claim, by_verdict
+from ..runs.places import CHECKOUT
 from .pages import notebooks
 from .showing import comparison, html_table, verdict_mark
 
@@ -44,9 +45,6 @@ SCRIPT = """\
 """
 _FIGURE = re.compile(r':name:\s*"?(fig-[\w-]+)')
 _VERDICT = re.compile(r"\{glue:text\}`verdict_([\w.-]+)`")
-
-
-CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def places(root: Path = CHECKOUT) -> dict[str, str]:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from numpy.lib import format as npy
 
-__all__ = ["DAMAGED", "fewest_axes"]
+from .errors import DataError
+
+__all__ = ["DAMAGED", "fewest_axes", "refusing_damage"]
 
 DAMAGED = (ValueError, SyntaxError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 """Errors of `numpy.load` where a file is not what its name says."""
+
+
+@contextlib.contextmanager
+def refusing_damage(path: Path) -> Iterator[None]:
+    """Turn what `numpy.load` raises for a damaged file into one `DataError` that names it."""
+    try:
+        yield
+    except DataError:  # a ValueError, too
+        raise
+    except DAMAGED as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
 
 
 def fewest_axes(path: Path) -> int:

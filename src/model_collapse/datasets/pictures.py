@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .archives import MOST_BYTES, refuse_bombs, refuse_places_outside
-from .arrays import DAMAGED
+from .arrays import refusing_damage
 from .errors import DataError
 from .images import ImageSet
 
@@ -128,28 +128,22 @@ def _read_idx(path: Path) -> np.ndarray:
 
 
 def _read_arrays(path: Path, form: _Form) -> tuple:
-    try:
-        with open(path, "rb") as stream:
-            found = np.load(stream, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                return *_squares(np.asarray(found), path.name, form), None
-            refuse_bombs(path.name, found.zip.infolist())
-            names = found.files
-            fitting = ["images"] if "images" in names else [name for name in names if found[name].ndim in (3, 4)]
-            if len(fitting) != 1:
-                held = ", ".join(names) or "nothing"
-                raise DataError(f"{path.name} holds {held}: name the array of images 'images'")
-            labels = found["labels"] if "labels" in names else None
-            if labels is not None and labels.ndim != 1:
-                raise DataError(f"{path.name}: labels of shape {labels.shape} are not one for each image")
-            coded = None if labels is None else np.unique(labels, return_inverse=True)[1]
-            ignored = (name for name in names if name not in (*fitting, "labels"))
-            return *_squares(found[fitting[0]], path.name, form), coded, *ignored
-    except DAMAGED as error:
-        if isinstance(error, DataError):
-            raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
+    with open(path, "rb") as stream, refusing_damage(path):
+        found = np.load(stream, allow_pickle=False)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            return *_squares(np.asarray(found), path.name, form), None
+        refuse_bombs(path.name, found.zip.infolist())
+        names = found.files
+        fitting = ["images"] if "images" in names else [name for name in names if found[name].ndim in (3, 4)]
+        if len(fitting) != 1:
+            held = ", ".join(names) or "nothing"
+            raise DataError(f"{path.name} holds {held}: name the array of images 'images'")
+        labels = found["labels"] if "labels" in names else None
+        if labels is not None and labels.ndim != 1:
+            raise DataError(f"{path.name}: labels of shape {labels.shape} are not one for each image")
+        coded = None if labels is None else np.unique(labels, return_inverse=True)[1]
+        ignored = (name for name in names if name not in (*fitting, "labels"))
+        return *_squares(found[fitting[0]], path.name, form), coded, *ignored
 
 
 def _read_zip(path: Path, form: _Form) -> tuple:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .archives import refuse_bombs
-from .arrays import DAMAGED
+from .arrays import refusing_damage
 from .errors import DataError
 
 __all__ = ["MOST_DIMENSIONS", "PointSet", "read_points", "tumours"]
@@ -76,21 +76,15 @@ def read_points(path: Path) -> PointSet:
 
 
 def _read_numpy(path: Path) -> np.ndarray:
-    try:
-        with open(path, "rb") as stream:
-            found = np.load(stream, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                return found
-            refuse_bombs(path.name, found.zip.infolist())
-            if "points" in found.files:
-                return np.asarray(found["points"])
-            fitting = [x for x in (np.asarray(found[name]) for name in found.files) if x.ndim == 2]
-            names = ", ".join(found.files) or "nothing"
-    except DAMAGED as error:
-        if isinstance(error, DataError):
-            raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path.name} cannot be read as {path.suffix}: {reason}") from None
+    with open(path, "rb") as stream, refusing_damage(path):
+        found = np.load(stream, allow_pickle=False)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            return found
+        refuse_bombs(path.name, found.zip.infolist())
+        if "points" in found.files:
+            return np.asarray(found["points"])
+        fitting = [x for x in (np.asarray(found[name]) for name in found.files) if x.ndim == 2]
+        names = ", ".join(found.files) or "nothing"
     if len(fitting) != 1:
         raise DataError(f"{path.name} holds {names}: name the array of points 'points'")
     return fitting[0]

@@ -13,6 +13,7 @@ from torch import nn
 from .. import datasets, device
 from ..archive import ArchiveError
 from ..archive.files import file_digest, write_json
+from ..runs.places import CHECKOUT
 from .classifier import EPOCHS, Classifier, train_classifier
 from .encoder import ENCODER_EPOCHS, Encoder, train_encoder
 
@@ -24,7 +25,7 @@ NAMES = ("digits", "mnist", "faces")
 def features_root() -> Path:
     """Where the archived networks lie: ``MODEL_COLLAPSE_FEATURES``, or ``data/features`` of the checkout."""
     given = os.environ.get("MODEL_COLLAPSE_FEATURES")
-    return Path(given) if given else Path(__file__).resolve().parents[3] / "data" / "features"
+    return Path(given) if given else CHECKOUT / "data" / "features"
 
 
 def load_classifier(name: str, seed: int = 0, root: Path | None = None) -> tuple[Classifier, dict]:

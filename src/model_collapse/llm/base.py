@@ -33,6 +33,7 @@ from ..archive.files import digest, file_digest, write_json
 from ..checkpoints import fill, go_on, keep, take
 from ..datasets import DataError
 from ..runs import cache_root
+from ..runs.places import CHECKOUT
 from .finetune import token_losses
 from .measure import block_losses
 from .ngram import Trigrams
@@ -243,7 +244,7 @@ def _opt_tokenizer() -> PreTrainedTokenizerFast:
 def base_root() -> Path:
     """Where committed bases lie: ``MODEL_COLLAPSE_BASE``, or ``data/base`` of the checkout."""
     given = os.environ.get("MODEL_COLLAPSE_BASE")
-    return Path(given) if given else Path(__file__).resolve().parents[3] / "data" / "base"
+    return Path(given) if given else CHECKOUT / "data" / "base"
 
 
 def base_card(name: str) -> dict:

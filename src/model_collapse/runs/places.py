@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["cache_root", "progress_bar", "results_root"]
+__all__ = ["CHECKOUT", "cache_root", "progress_bar", "results_root"]
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+"""The checkout that this package lies in; where it is installed instead, a folder without ``_toc.yml``."""
 
 
 def cache_root() -> Path:
@@ -20,8 +23,7 @@ def results_root() -> Path:
     """Where records live: ``MODEL_COLLAPSE_RESULTS``, or ``data/results`` of the checkout, or ``results`` here."""
     if named := os.environ.get("MODEL_COLLAPSE_RESULTS"):
         return Path(named)
-    checkout = Path(__file__).resolve().parents[3]
-    return checkout / "data" / "results" if (checkout / "_toc.yml").exists() else Path("results")
+    return CHECKOUT / "data" / "results" if (CHECKOUT / "_toc.yml").exists() else Path("results")
 
 
 class progress_bar:  # noqa: N801 - used like a function
