@@ -54,14 +54,25 @@ def test_the_average_follows_the_generator():
     with torch.no_grad():
         for weight in networks.generator.parameters():
             weight.add_(1.0)
-        networks.generator.body[0].running_mean.fill_(3.0)
     gaps = [(new - old).mean().item() for old, new in _pairs(networks)]
     networks.follow(1_000_000)
     assert gaps == pytest.approx([1.0] * len(gaps), abs=1e-5)
     assert [(new - old).mean().item() for old, new in _pairs(networks)] == pytest.approx([0.999] * len(gaps), abs=1e-5)
-    assert (networks.average.body[0].running_mean == 3).all()
     networks.follow(0)  # a young average forgets most of what it was
     assert [(new - old).mean().item() for old, new in _pairs(networks)] == pytest.approx([0.0999] * len(gaps), abs=1e-5)
+
+
+def test_the_average_has_statistics_of_its_own():
+    """They are those of what its first layer makes of latents, far from the generator's here."""
+    networks = small()
+    with torch.no_grad():
+        networks.average.spread.weight.mul_(10)
+    network = networks.settle(torch.Generator().manual_seed(0), CPU)
+    z = torch.randn(5000, 5, generator=torch.Generator().manual_seed(1))
+    hidden = network.spread(z).unflatten(1, network.start)
+    assert not network.training
+    assert network.body[0].running_var.numpy() == pytest.approx(hidden.var((0, 2, 3)).numpy(), rel=0.05)
+    assert torch.equal(networks.generator.body[0].running_var, torch.ones(128))
 
 
 def _pairs(networks: Trio):

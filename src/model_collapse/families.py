@@ -12,6 +12,7 @@ __all__ = ["FAMILIES", "family"]
 FAMILIES = {
     "discrete": "model_collapse.theory.discrete",
     "facts": "model_collapse.affected.facts",
+    "gan": "model_collapse.gan",
     "gaussian": "model_collapse.theory.gaussian",
     "gmm": "model_collapse.gmm",
     "llm": "model_collapse.llm",

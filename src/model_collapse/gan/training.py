@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.swa_utils import update_bn
 
 from ..checkpoints import fill, get, go_on, keep, put, take
 from ..device import Compute, seeded
@@ -20,6 +21,7 @@ __all__ = ["Schedule", "Trio", "draw", "fit", "render", "step"]
 
 EVERY = 250  # steps between two checkpoints; each stretch has randomness of its own
 CHUNK = 500  # images that are drawn at once
+BATCHES = 10  # of so many images, for an average's statistics
 AVERAGE = 0.999  # what the moving average of the generator keeps at each step; less at first
 
 
@@ -46,13 +48,23 @@ class Trio(nn.Module):
         """Move the average towards the generator, which has done so many steps before.
 
         A young average forgets faster, or else it would stay near the random weights that it began with. Its statistics
-        of batches are the generator's own.
+        of batches wait for `settle`.
         """
         kept = min(AVERAGE, (1 + done) / (10 + done))
         for old, new in zip(self.average.parameters(), self.generator.parameters(), strict=True):
             old.lerp_(new, 1 - kept)
-        for old, new in zip(self.average.buffers(), self.generator.buffers(), strict=True):
-            old.copy_(new)
+
+    def settle(self, generator: torch.Generator, compute: Compute) -> Generator:
+        """The average, with statistics of batches measured on its own weights, ready to draw.
+
+        With the generator's own, which belong to other weights, it drew faces of far less variety.
+        """
+        latents = (
+            torch.randn(CHUNK, self.average.latent, generator=generator, device=compute.device) for _ in range(BATCHES)
+        )
+        with compute.autocast():
+            update_bn(latents, self.average)
+        return self.average.eval()
 
 
 def fit(
@@ -90,7 +102,7 @@ def fit(
         torch.optim.Adam(network.parameters(), lr=schedule.rate, betas=schedule.betas)
         for network in (networks.discriminator, networks.generator)
     ]
-    seeds = rng.integers(2**63, size=-(-schedule.steps // EVERY))
+    seeds = rng.integers(2**63, size=1 - (-schedule.steps // EVERY))  # the last one settles the average
     pixels = torch.from_numpy(np.moveaxis(images, -1, 1).copy()).to(compute.device)
     begin = go_on(checkpoint, networks, *both)
     for done in range(begin, schedule.steps, EVERY):
@@ -104,11 +116,12 @@ def fit(
             raise Diverged(f"steps {done + 1} to {end}: the loss is {float(total)}")
         keep(checkpoint, networks, end, *both)
         on(end, float(total) / (end - done))
+    settled = networks.settle(torch.Generator(compute.device).manual_seed(int(seeds[-1])), compute)
     if kept is not None:
-        put(kept, take(networks.average))
+        put(kept, take(settled))
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
-    return networks.average.eval()
+    return settled
 
 
 def step(networks: Trio, both, real: torch.Tensor, generator: torch.Generator, compute: Compute) -> torch.Tensor:
