@@ -6,9 +6,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 CORES  ?= all
 FUZZ   ?= 3000
+FAULTS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf lab release readme test fuzz bench archive lint clean
+.PHONY: help book pdf lab release readme test fuzz faults bench archive lint clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,9 @@ test: $(READY)  ## run the tests
 
 fuzz: $(READY)  ## read thousands of damaged and hostile files, and count
 	@MODEL_COLLAPSE_FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -s --timeout 3600 tests/faults/test_readers.py
+
+faults: $(READY)  ## kill runs of every family at random, fill the disk, damage files, and count
+	@MODEL_COLLAPSE_FAULTS=$(FAULTS) $(BIN)/python -m pytest -q -s --timeout 7200 tests/faults --deselect tests/faults/test_readers.py
 
 bench: $(READY)  ## time the package against what one would write otherwise
 	@$(BIN)/python -m benchmarks

@@ -373,7 +373,7 @@ def test_a_base_that_is_damaged_or_nowhere(base, tmp_path, monkeypatch):
     other = tmp_path / "copy"
     shutil.copytree(base, other)
     (other / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(ArchiveError, match="its weights are missing or not those of its card"):
+    with pytest.raises(ArchiveError, match="copy: model.safetensors missing or not what its card says"):
         load_base(str(other))
     monkeypatch.setenv("MODEL_COLLAPSE_BASE", str(tmp_path))
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path))

@@ -1,17 +1,20 @@
-"""Networks on the disk, and fits that go on inside a generation: files of tensors, each written in one step."""
+"""Networks on the disk, and fits that go on inside a generation: files of tensors, each written in one step.
+
+A file is the SHA-256 of what follows, and then tensors in the format of safetensors, which has no checksum of its own.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from .archive import ArchiveError
-from .archive.files import write_bytes
+from .archive.files import one_line, write_bytes
 from .device import leads
 
 __all__ = ["fill", "get", "go_on", "keep", "put", "take"]
@@ -46,15 +49,18 @@ def go_on(path: Path | None, network: nn.Module, *optimisers: torch.optim.Optimi
 def put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:
     """Write tensors, in the process that leads; a reader sees the old file or the new one, never a part."""
     if leads():
-        write_bytes(path, save({name: x.detach().cpu().contiguous() for name, x in arrays.items()}))
+        content = save({name: x.detach().cpu().contiguous() for name, x in arrays.items()})
+        write_bytes(path, hashlib.sha256(content).digest() + content)
 
 
 def get(path: Path) -> dict[str, torch.Tensor]:
     """Read what `put` wrote; raises `ArchiveError` for a file that is damaged."""
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ArchiveError(f"{path} is damaged ({error}): delete it, and it is made again") from None
+    with one_line(path, "read"):
+        content = memoryview(path.read_bytes())
+    checksum, content = content[:32], content[32:]
+    if hashlib.sha256(content).digest() != checksum:
+        raise ArchiveError(f"{path} is damaged: delete it, and it is made again")
+    return load(bytes(content))
 
 
 def take(network: nn.Module) -> dict[str, torch.Tensor]:

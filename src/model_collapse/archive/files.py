@@ -27,11 +27,13 @@ __all__ = [
     "one_line",
     "probe",
     "read_arrays",
+    "read_sealed",
     "tree_digest",
     "write_arrays",
     "write_bytes",
     "write_folder",
     "write_json",
+    "write_sealed",
     "write_stream",
 ]
 
@@ -61,11 +63,36 @@ def tree_digest(folder: Path) -> str:
 def once(path: Path, make: Callable[[], dict]) -> dict:
     """The JSON object at `path`; made and written by `make` where there is none yet."""
     if not path.exists():
-        write_json(path, make())
+        write_sealed(path, make())
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        return read_sealed(path)
+    except ArchiveError:
         raise ArchiveError(f"{path} is damaged: delete {path.parent.name}/ to begin again") from None
+
+
+def write_sealed(path: Path, value: Mapping) -> None:
+    """Write `value` as `write_json` does, with an entry "digest" that covers all others."""
+    write_json(path, {**value, "digest": digest(value)})
+
+
+def read_sealed(path: Path) -> dict:
+    """Read what `write_sealed` wrote, without its digest.
+
+    Raises
+    ------
+    ArchiveError
+        Where it is missing, damaged, or not what was written.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        whole = value.pop("digest") == digest(value)
+    except OSError as error:
+        raise ArchiveError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArchiveError(f"{path} is damaged ({type(error).__name__})") from None
+    if not whole:
+        raise ArchiveError(f"{path} was edited after it was written")
+    return value
 
 
 def write_json(path: Path, value: Mapping) -> None:

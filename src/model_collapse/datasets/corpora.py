@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import DataError
 from .fetching import may_fetch
-from .text import Text
+from .text import Text, read_text
 
 __all__ = ["SPLITS", "books", "wikitext"]
 
@@ -32,7 +32,7 @@ def wikitext(split: str) -> Text:
     given = os.environ.get("MODEL_COLLAPSE_DATA")
     local = Path(given) / "wikitext-2" / f"wiki.{split}.tokens" if given else None
     if local is not None and local.is_file():
-        return Text(f"WikiText-2 {split}", local.read_text(encoding="utf-8"))
+        return Text(f"WikiText-2 {split}", read_text(local).text)
     return Text(f"WikiText-2 {split}", _from_hub(SPLITS[split], may_fetch()))
 
 
@@ -67,6 +67,6 @@ def books(root: Path | None = None) -> list[str]:
     try:
         with lzma.open(path, "rt", encoding="utf-8") as stream:
             found = [book.strip() for book in stream.read().split(END_OF_BOOK)]
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
         raise DataError(f"the books are not at MODEL_COLLAPSE_DATA ({error.__class__.__name__}: {path.name})") from None
     return [book for book in found if book]

@@ -92,8 +92,8 @@ def mnist() -> ImageSet:
     for root, download in [*here, (cache_root() / "data", True)] if may_fetch() else here:
         try:
             sets = [MNIST(root, train=train, download=download) for train in (True, False)] if root else []
-        except (RuntimeError, OSError) as error:
-            reason = error
+        except (RuntimeError, OSError, ValueError, LookupError, AssertionError) as error:  # missing, or damaged
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             continue
         if sets:
             (train, test) = ((part.data.numpy(), part.targets.numpy()) for part in sets)

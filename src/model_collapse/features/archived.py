@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch import nn
 
 from .. import datasets, device
 from ..archive import ArchiveError
-from ..archive.files import file_digest, write_json
+from ..archive.files import file_digest, read_sealed, write_sealed
 from ..runs.places import CHECKOUT
 from .classifier import EPOCHS, Classifier, train_classifier
 from .encoder import ENCODER_EPOCHS, Encoder, train_encoder
@@ -58,9 +57,9 @@ def _read(stem: str, what: str, root: Path | None) -> tuple[dict, dict[str, torc
     folder = root or features_root()
     path = folder / f"{stem}.safetensors"
     try:
-        card = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+        card = read_sealed(folder / f"{stem}.json")
         whole = file_digest(path) == card["sha256"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ArchiveError) as error:
         raise ArchiveError(f"no {what} {stem} at {folder} ({error})") from None
     if not whole:
         raise ArchiveError(f"{what} {stem} at {folder} is not the one of its card")
@@ -89,5 +88,5 @@ def _leave(network: nn.Module, stem: str, root: Path, card: dict) -> dict:
     halved = {key: x.half() if x.is_floating_point() else x for key, x in network.state_dict().items()}
     save_file({key: x.contiguous() for key, x in halved.items()}, path)
     card |= {"sha256": file_digest(path), "machine": device.machine(torch.get_num_threads())}
-    write_json(root / f"{stem}.json", card)
+    write_sealed(root / f"{stem}.json", card)
     return card

@@ -7,7 +7,6 @@ is made where there is a GPU and lives in the cache.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -29,7 +28,7 @@ from transformers import (
 
 from .. import datasets, device
 from ..archive import ArchiveError
-from ..archive.files import digest, file_digest, write_json
+from ..archive.files import digest, file_digest, read_sealed, write_sealed
 from ..checkpoints import fill, go_on, keep, take
 from ..datasets import DataError
 from ..runs import cache_root
@@ -187,8 +186,8 @@ def _leave(model, tokenizer, shape: Shape, folder: Path, how: dict[str, int]) ->
     save_file({name: x.cpu().bfloat16().contiguous() for name, x in take(model).items()}, path)
     model.config.to_json_file(folder / "config.json")
     tokenizer.save_pretrained(folder)
-    card = {"shape": asdict(shape), "parameters": model.num_parameters(), "sha256": file_digest(path)}
-    write_json(folder / "card.json", card | how | {"machine": device.machine(torch.get_num_threads())})
+    card = {"shape": asdict(shape), "parameters": model.num_parameters(), "files": _digests(folder)}
+    write_sealed(folder / "card.json", card | how | {"machine": device.machine(torch.get_num_threads())})
 
 
 def make_base(
@@ -222,7 +221,7 @@ def make_base(
     theirs = Trigrams(some.reshape(-1, BLOCK), len(tokenizer)).token_losses(tested).mean()
     held_out = {"books": HELD_OUT, "perplexity": float(np.exp(ours)), "trigram_perplexity": float(np.exp(theirs))}
     card = _card(folder) | {"held_out": held_out}
-    write_json(folder / "card.json", card)
+    write_sealed(folder / "card.json", card)
     return card
 
 
@@ -272,8 +271,7 @@ def base_digest(name: str) -> str:
     folder = _found(name)
     if folder is None:
         return str(_asked(name, AutoConfig)._commit_hash)
-    files = sorted(path for path in folder.iterdir() if path.suffix in FILES and path.name != "card.json")
-    return digest({path.name: file_digest(path) for path in files})
+    return digest(_digests(folder))
 
 
 def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
@@ -284,12 +282,18 @@ def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
     DataError
         Where it is nowhere to be found; the message says what would provide it.
     ArchiveError
-        Where the weights of a base of our own are not those of its card.
+        Where the files of a base of our own are not those of its card.
     """
     folder = _found(name)
     if folder is None:
         return _of_library(name)
     return _own(folder) if (folder / "card.json").is_file() else _of_library(str(folder))
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """The checksum of each of its files, but for the card, by name."""
+    files = sorted(path for path in folder.iterdir() if path.suffix in FILES and path.name != "card.json")
+    return {path.name: file_digest(path) for path in files}
 
 
 def _found(name: str) -> Path | None:
@@ -307,7 +311,7 @@ def _missing(name: str) -> DataError:
 
 
 def _card(folder: Path) -> dict:
-    return json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    return read_sealed(folder / "card.json")
 
 
 def _places(name: str) -> Iterator[Path]:
@@ -318,11 +322,11 @@ def _places(name: str) -> Iterator[Path]:
 
 
 def _own(folder: Path) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
-    path = folder / "model.safetensors"
-    if not path.is_file() or file_digest(path) != _card(folder)["sha256"]:
-        raise ArchiveError(f"base at {folder.name}: its weights are missing or not those of its card")
+    claimed, found = _card(folder)["files"], _digests(folder)
+    if wrong := [name for name in claimed if found.get(name) != claimed[name]]:
+        raise ArchiveError(f"base at {folder.name}: {', '.join(wrong)} missing or not what its card says")
     model = OPTForCausalLM(OPTConfig.from_json_file(folder / "config.json"))
-    fill(model, load_file(path))
+    fill(model, load_file(folder / "model.safetensors"))
     return model.eval(), PreTrainedTokenizerFast.from_pretrained(folder)
 
 
