@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT, missing
 from PIL import Image
 
 from model_collapse import datasets, device, gan
-from model_collapse.archive import ArchiveError
+from model_collapse.archive import ArchiveError, load_record
 from model_collapse.figures import gan as figures
 from model_collapse.gan.items import Pictures
 from model_collapse.gan.measure import Gallery, Lens, excess, pairwise_distance, spectrum
@@ -338,6 +339,21 @@ def test_the_figures_are_drawn(tmp_path):
     assert figures.first_and_last(loops, ["recall"])[0][0] == "replace, λ = 1"
     for figure in drawn:
         plt.close(figure)
+
+
+def test_no_archived_picture_is_near_a_human_one():
+    """Those that the chapter shows come from these records; blank ones were left out when they were drawn."""
+    try:
+        data = datasets.faces()
+    except datasets.DataError:
+        missing("no faces: set MODEL_COLLAPSE_DATA")
+    gallery, shown = Gallery(data, data.images), []
+    for folder in sorted((ROOT / "data/results/gan").iterdir()):
+        kept = load_record(folder).samples("kept")
+        shown += [kept["images"].reshape(-1, *data.images.shape[1:]), kept["average"]]
+    pictures = np.concatenate(shown)
+    there = pictures[pictures.any(axis=(1, 2, 3))]
+    assert len(there) > 100 and not gallery.too_near(there).any()
 
 
 def test_without_a_reserve_nothing_is_trained():

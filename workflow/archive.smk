@@ -1,21 +1,38 @@
 # The archive's graph: every study of every family, at the profile that its archive is made at. Only `make archive` and
 # a cluster reach it; building the book never makes a record. A run that was stopped goes on where it was.
 #
-# A run is made in parts: each takes its share of the blocks of chains, in any order, on any machine that shares the
-# folder of resume states (MODEL_COLLAPSE_CACHE); the record is what they add up to, whatever the order.
+# A run is made in parts, one a job: each takes its share of the blocks of chains, in any order, on any machine that
+# shares the folder of resume states (MODEL_COLLAPSE_CACHE); the record is what they add up to, whatever the order.
+#
+#   --config profile=paper               another scale than the archive's own, for the families that have it
+#   --config only=gmm,vae/long-replace   some families, or some of their studies
 #
 # Every record has one seed, which no trial run before it had: verdicts rest on runs that were made once, after the last
 # change of any rule that reads them.
 
-from model_collapse.families import FAMILIES, family
+import functools
+import math
 
-SEED, PARTS = 2024, 4
+from model_collapse.families import FAMILIES, family
+from model_collapse.planning import hours
+
+SEED, MOST = 2024, 16  # parts of a run
 # One side of a two-sample test must share no randomness with the other.
 OTHERS = {"blob-batched": 2025, "blob-replace-warm": 2025, "two-replace-warm": 2025}
+ESTIMATED = functools.cache(hours)
+ONLY = str(config.get("only", "")).split(",") if config.get("only") else []
+
+
+def scale(name):
+    wanted = config.get("profile", family(name).archive)
+    return wanted if wanted in family(name).profiles else None
+
+
 RUNS = [
-    f"data/results/{name}/{family(name).archive}-{study}/manifest.json"
+    f"data/results/{name}/{scale(name)}-{study}/manifest.json"
     for name in FAMILIES
     for study in family(name).studies
+    if scale(name) and (not ONLY or name in ONLY or f"{name}/{study}" in ONLY)
 ]
 RUN = (
     "model-collapse run {wildcards.family} --study {wildcards.study} --profile {wildcards.profile} --seed {params.seed}"
@@ -24,15 +41,42 @@ RUN = (
 
 wildcard_constraints:
     family="|".join(FAMILIES),
-    profile="laptop|paper",
+    profile="[a-z]+",
+    part=r"\d+",
+    parts=r"\d+",
 
 
 def seed(wildcards):
     return OTHERS.get(wildcards.study, SEED)
 
 
+def settings(wildcards):
+    return family(wildcards.family).configure(wildcards.study, wildcards.profile)
+
+
 def threads_of(wildcards):
-    return family(wildcards.family).configure(wildcards.study, wildcards.profile)[0].threads
+    return settings(wildcards)[0].threads
+
+
+def parts_of(wildcards):
+    """As many as the run has blocks of chains, which are what a part can be made of, up to a limit."""
+    chosen, arms = settings(wildcards)
+    parts = min(len(arms) * math.ceil(chosen.chains / chosen.block), MOST)
+    return [f"_build/archive/{{family}}/{{profile}}-{{study}}.{k}-{parts}" for k in range(1, parts + 1)]
+
+
+def minutes_of(wildcards, attempt):
+    """Three times the estimate of a part, doubled with every attempt: a job that is cut off goes on where it was."""
+    whole = ESTIMATED(wildcards.family, wildcards.study, wildcards.profile)
+    return math.ceil((10 + 60 * 3 * whole / int(wildcards.parts)) * 2 ** (attempt - 1))
+
+
+def gpus_of(wildcards):
+    return int(wildcards.profile in family(wildcards.family).gpu)
+
+
+def memory_of(wildcards):
+    return 32_000 if gpus_of(wildcards) else 8_000 if wildcards.family in ("gan", "llm", "vae") else 4_000
 
 
 rule archive:
@@ -42,21 +86,28 @@ rule archive:
 
 rule part:
     output:
-        temp(touch("_build/archive/{family}/{profile}-{study}.{part}")),
+        temp(touch("_build/archive/{family}/{profile}-{study}.{part}-{parts}")),
     params:
         seed=seed,
     threads: threads_of
+    resources:
+        mem_mb=memory_of,
+        runtime=minutes_of,
+        gpu=gpus_of,
     shell:
-        "NUMBA_NUM_THREADS={threads} " + RUN + f" --shard {{wildcards.part}}/{PARTS}"
+        "NUMBA_NUM_THREADS={threads} " + RUN + " --shard {wildcards.part}/{wildcards.parts}"
 
 
 rule record:
     input:
-        expand("_build/archive/{{family}}/{{profile}}-{{study}}.{part}", part=range(1, PARTS + 1)),
+        parts_of,
     output:
         "data/results/{family}/{profile}-{study}/manifest.json",
     params:
         seed=seed,
     threads: 1
+    resources:
+        mem_mb=4_000,
+        runtime=20,
     shell:
         RUN

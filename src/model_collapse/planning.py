@@ -12,9 +12,9 @@ from .claims import CLAIMS, Claim
 from .datasets import DataError
 from .datasets.fetching import at_hand_only
 from .families import FAMILIES, family
-from .runs import BaseConfig, ConfigError, Family
+from .runs import BaseConfig, ConfigError, Family, results_root
 
-__all__ = ["Item", "archived", "plan", "staleness"]
+__all__ = ["Item", "archived", "hours", "plan", "staleness"]
 
 FULL = "paper"
 NETWORKS = ("vae", "llm", "gan")  # at paper scale they want a GPU
@@ -78,6 +78,11 @@ def plan(root: Path, profile: str | None = None, table: Sequence[Claim] = CLAIMS
         for scale in [scales.get(need[0], "")]
     ]
     return sorted(items, key=lambda item: (-item.verdicts_per_hour, -item.verdicts, item.family, item.study))
+
+
+def hours(name: str, study: str, profile: str, root: Path | None = None) -> float:
+    """Estimated hours of one run on its own cores, by what the family's records under `root` took."""
+    return _cost(name, study, MISSING, profile, {name: _pace(root or results_root(), name)})[0]
 
 
 def archived(root: Path) -> list[Path]:
