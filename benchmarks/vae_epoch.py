@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import ToTensor
 
 from model_collapse import datasets, device, load_record
-from model_collapse.runs import results_root
+from model_collapse.places import results_root
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Schedule, fit, weights_of

@@ -66,7 +66,7 @@ def test_every_study_runs_and_resumes(study, tmp_path, monkeypatch):
     with monkeypatch.context() as patched, pytest.raises(Stop):
         patched.setattr(decoding, "write", stop)
         llm.run(study, "smoke", save=tmp_path, checkpoint=0, **scale)
-    assert list(tmp_path.glob("cache/runs/llm/*/*/written-0001.safetensors"))
+    assert list(tmp_path.glob("cache/runs/llm/*/*/written-0001.state"))
     assert llm.run(study, "smoke", save=tmp_path, **scale).metrics.equals(whole.metrics)
 
 

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 import yaml
 from conftest import ROOT
 
@@ -11,7 +12,8 @@ from conftest import ROOT
 def planned(tmp_path, *config: str) -> str:
     words = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--cores", "2", "--directory", str(tmp_path)]
     words += ["--snakefile", str(ROOT / "workflow/archive.smk"), "--config", *config]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(words, capture_output=True, text=True)
+    return done.stdout + done.stderr
 
 
 def test_a_run_is_as_many_jobs_as_it_has_blocks_and_a_record(tmp_path):
@@ -37,5 +39,15 @@ def _first(jobs: dict[str, str]) -> str:
 
 
 def test_the_profile_for_slurm_is_one():
+    """Each of its entries is an option that Snakemake knows."""
+    from snakemake.cli import get_argument_parser
+
     said = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.v8+.yaml").read_text())
-    assert said["executor"] == "slurm" and said["retries"] >= 1 and said["rerun-triggers"] == "mtime"
+    known = {name for action in get_argument_parser()._actions for name in action.option_strings}
+    assert {f"--{name}" for name in said} <= known and said["executor"] == "slurm"
+
+
+@pytest.mark.parametrize("config", ["only=gaussian/repalce", "profile=papre"])
+def test_a_word_that_names_nothing_is_refused(tmp_path, config):
+    said = planned(tmp_path, "profile=smoke", config)
+    assert f"unknown: {config.split('=')[1]}" in said

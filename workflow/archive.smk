@@ -6,6 +6,8 @@
 #
 #   --config profile=paper               another scale than the archive's own, for the families that have it
 #   --config only=gmm,vae/long-replace   some families, or some of their studies
+#   --config most_minutes=720            the longest that a job may ask for; it goes on in the next try
+#   --resources gpu=1                    as many jobs at once that want a GPU, where no cluster counts them
 #
 # Every record has one seed, which no trial run before it had: verdicts rest on runs that were made once, after the last
 # change of any rule that reads them.
@@ -14,13 +16,18 @@ import functools
 import math
 
 from model_collapse.families import FAMILIES, family
-from model_collapse.planning import hours
+from model_collapse.planning import NETWORKS, hours
 
 SEED, MOST = 2024, 16  # parts of a run
 # One side of a two-sample test must share no randomness with the other.
 OTHERS = {"blob-batched": 2025, "blob-replace-warm": 2025, "two-replace-warm": 2025}
 ESTIMATED = functools.cache(hours)
-ONLY = str(config.get("only", "")).split(",") if config.get("only") else []
+ONLY = set(str(config["only"]).split(",")) if "only" in config else set()
+MOST_MINUTES = int(config.get("most_minutes", 1440))
+KNOWN = {name for name in FAMILIES} | {f"{name}/{study}" for name in FAMILIES for study in family(name).studies}
+SCALES = {scale for name in FAMILIES for scale in family(name).profiles}
+if unknown := (ONLY - KNOWN) | ({config["profile"]} - SCALES if "profile" in config else set()):
+    raise WorkflowError(f"unknown: {', '.join(sorted(unknown))}")
 
 
 def scale(name):
@@ -66,9 +73,12 @@ def parts_of(wildcards):
 
 
 def minutes_of(wildcards, attempt):
-    """Three times the estimate of a part, doubled with every attempt: a job that is cut off goes on where it was."""
+    """Three times the estimate of a part, doubled with every attempt: a job that is cut off goes on where it was.
+
+    Estimates come from records, which were made on processors; a GPU needs far less.
+    """
     whole = ESTIMATED(wildcards.family, wildcards.study, wildcards.profile)
-    return math.ceil((10 + 60 * 3 * whole / int(wildcards.parts)) * 2 ** (attempt - 1))
+    return min(math.ceil((10 + 60 * 3 * whole / int(wildcards.parts)) * 2 ** (attempt - 1)), MOST_MINUTES)
 
 
 def gpus_of(wildcards):
@@ -76,7 +86,7 @@ def gpus_of(wildcards):
 
 
 def memory_of(wildcards):
-    return 32_000 if gpus_of(wildcards) else 8_000 if wildcards.family in ("gan", "llm", "vae") else 4_000
+    return 32_000 if gpus_of(wildcards) else 8_000 if wildcards.family in NETWORKS else 4_000
 
 
 rule archive:

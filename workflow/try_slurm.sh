@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A cluster of one node on this machine, from Debian's packages, and eight jobs of the archive at smoke size through it.
 # The first job fails once and has to be tried again. Run by hand, as root, on a machine that may be thrown away, for it
-# writes /etc/slurm/slurm.conf and a key for munge:
+# writes /etc/slurm/slurm.conf and a key for munge, and installs the extra "cluster" into .venv:
 #
 #   bash workflow/try_slurm.sh
 set -euo pipefail
@@ -52,6 +52,7 @@ slurmctld
 slurmd
 for _ in $(seq 30); do sinfo --noheader --format %T | grep -q idle && break; sleep 1; done
 sinfo
+sinfo --noheader --format %T | grep -q idle || { echo "no node became idle" >&2; exit 1; }
 
 # model-collapse as jobs find it: the very first call fails, all others go through
 mkdir "$home/bin"

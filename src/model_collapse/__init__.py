@@ -30,6 +30,6 @@ def load_record(family: str, run: str, root=None):
     from pathlib import Path
 
     from .archive import load_record
-    from .runs import results_root
+    from .places import results_root
 
     return load_record(Path(root or results_root()) / family / run)

@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from .archive import ArchiveError
-from .archive.files import one_line, write_bytes
+from .archive.files import one_line, write_stream
 from .device import leads
 
 __all__ = ["fill", "get", "go_on", "keep", "put", "take"]
@@ -50,7 +50,7 @@ def put(path: Path, arrays: Mapping[str, torch.Tensor]) -> None:
     """Write tensors, in the process that leads; a reader sees the old file or the new one, never a part."""
     if leads():
         content = save({name: x.detach().cpu().contiguous() for name, x in arrays.items()})
-        write_bytes(path, hashlib.sha256(content).digest() + content)
+        write_stream(path, lambda stream: stream.writelines((hashlib.sha256(content).digest(), content)))
 
 
 def get(path: Path) -> dict[str, torch.Tensor]:

@@ -23,10 +23,11 @@ from . import claims as scorecard
 from .archive import ArchiveError
 from .datasets import DataError
 from .families import FAMILIES, family
+from .places import cache_root, results_root
 from .provenance import UNTRUSTED, LedgerError, ProvenanceError
 from .provenance.commands import COMMANDS as OF_PROVENANCE
 from .regimes import RegimeError, make_regime, nearest
-from .runs import ConfigError, Family, cache_root, results_root
+from .runs import ConfigError, Family
 from .warning import WatchError
 from .warning.commands import COMMANDS as OF_WARNING
 

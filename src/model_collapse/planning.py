@@ -12,12 +12,14 @@ from .claims import CLAIMS, Claim
 from .datasets import DataError
 from .datasets.fetching import at_hand_only
 from .families import FAMILIES, family
-from .runs import BaseConfig, ConfigError, Family, results_root
+from .places import results_root
+from .runs import BaseConfig, ConfigError, Family
 
-__all__ = ["Item", "archived", "hours", "plan", "staleness"]
+__all__ = ["NETWORKS", "Item", "archived", "hours", "plan", "staleness"]
 
 FULL = "paper"
-NETWORKS = ("vae", "llm", "gan")  # at paper scale they want a GPU
+NETWORKS = ("vae", "llm", "gan")
+"""Families that train networks; at the scale of the papers they want a GPU."""
 MISSING, DAMAGED, NOT_BUILT = "missing", "damaged", "not built yet"
 
 

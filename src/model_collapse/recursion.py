@@ -48,7 +48,7 @@ class Turn:
 
     def file(self, name: str) -> Path | None:
         """Where something of this turn is kept for a run that goes on; None where nothing is kept."""
-        return self.scratch / f"{name}-{self.g:04d}.safetensors" if self.scratch else None
+        return self.scratch / f"{name}-{self.g:04d}.state" if self.scratch else None
 
     @cached_property
     def regime(self) -> np.random.Generator:

@@ -64,10 +64,7 @@ def once(path: Path, make: Callable[[], dict]) -> dict:
     """The JSON object at `path`; made and written by `make` where there is none yet."""
     if not path.exists():
         write_sealed(path, make())
-    try:
-        return read_sealed(path)
-    except ArchiveError:
-        raise ArchiveError(f"{path} is damaged: delete {path.parent.name}/ to begin again") from None
+    return read_sealed(path, f"delete {path.parent.name}/ to begin again")
 
 
 def write_sealed(path: Path, value: Mapping) -> None:
@@ -75,7 +72,7 @@ def write_sealed(path: Path, value: Mapping) -> None:
     write_json(path, {**value, "digest": digest(value)})
 
 
-def read_sealed(path: Path) -> dict:
+def read_sealed(path: Path, advice: str = "it has to be made again") -> dict:
     """Read what `write_sealed` wrote, without its digest.
 
     Raises
@@ -83,15 +80,15 @@ def read_sealed(path: Path) -> dict:
     ArchiveError
         Where it is missing, damaged, or not what was written.
     """
+    with one_line(path, "read"):
+        content = path.read_bytes()
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(content)
         whole = value.pop("digest") == digest(value)
-    except OSError as error:
-        raise ArchiveError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ArchiveError(f"{path} is damaged ({type(error).__name__})") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        whole = False
     if not whole:
-        raise ArchiveError(f"{path} was edited after it was written")
+        raise ArchiveError(f"{path} is damaged, edited, or of an earlier version: {advice}")
     return value
 
 
@@ -133,7 +130,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, RuntimeError) as error:  # of zipfile, all
         raise ArchiveError(
             f"{path.name} is damaged ({error}); delete {path.parent.name}/ to begin that block again"
         ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from .. import claims
 from ..archive import Record, load_record
 from ..figures import caption, use_style
-from ..runs import results_root
+from ..places import results_root
 
 __all__ = ["BEGIN", "END", "PICTURE", "filled", "made_part", "make_readme"]
 

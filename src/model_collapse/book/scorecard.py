@@ -11,7 +11,7 @@ from pathlib import Path
 from IPython.display import HTML
 
 from ..claims import CLAIMS, Claim, by_verdict
-from ..runs.places import CHECKOUT
+from ..places import CHECKOUT
 from .pages import notebooks
 from .showing import comparison, html_table, verdict_mark
 

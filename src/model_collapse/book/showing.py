@@ -21,7 +21,7 @@ from myst_nb import glue
 from .. import claims
 from ..archive import Record, load_record
 from ..figures import caption
-from ..runs import results_root
+from ..places import results_root
 
 __all__ = [
     "archived",

@@ -6,17 +6,19 @@ import hashlib
 import io
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..places import cache_root
 from .errors import DataError
 from .fetching import may_fetch
 
 FACES = Path("celeba10k") / "celeba10k_89x109.zip"
 FACE_BOX = (8, 20, 82, 94)  # of the halved, aligned pictures: the face without most of what is around it
-FACE_SIDE, HELD_OUT_FACES = 32, 2000
+FACE_SIDE, ALL_FACES, HELD_OUT_FACES = 32, 10_000, 2000
 FEW_FACES, FEW_FACES_SIDE = 100, 24
 
 __all__ = ["FEW_FACES", "ImageSet", "digits", "faces", "few_faces", "mnist", "remarks"]
@@ -85,8 +87,6 @@ def mnist() -> ImageSet:
     """
     from torchvision.datasets import MNIST
 
-    from ..runs.places import cache_root
-
     given = os.environ.get("MODEL_COLLAPSE_DATA")
     here = [(given, False), (cache_root() / "data", False)]
     for root, download in [*here, (cache_root() / "data", True)] if may_fetch() else here:
@@ -94,6 +94,8 @@ def mnist() -> ImageSet:
             sets = [MNIST(root, train=train, download=download) for train in (True, False)] if root else []
         except (RuntimeError, OSError, ValueError, LookupError, AssertionError) as error:  # missing, or damaged
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if root == given and (Path(root) / "MNIST" / "raw").is_dir():
+                raise DataError(f"MNIST at {Path(root) / 'MNIST' / 'raw'} cannot be read ({reason})") from None
             continue
         if sets:
             (train, test) = ((part.data.numpy(), part.targets.numpy()) for part in sets)
@@ -123,10 +125,12 @@ def faces() -> ImageSet:
                 with Image.open(io.BytesIO(archive.read(name))) as picture:
                     face = picture.convert("RGB").crop(FACE_BOX)
                     found.append(np.asarray(face.resize((FACE_SIDE, FACE_SIDE), Image.Resampling.LANCZOS)))
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         missing = f"the faces of CelebA are not here ({FACES.as_posix()}: {reason})"
         raise DataError(f"{missing}: put them where MODEL_COLLAPSE_DATA points") from None
+    if len(found) != ALL_FACES:
+        raise DataError(f"{FACES.as_posix()} holds {len(found)} faces, not the first {ALL_FACES} of CelebA")
     images = np.stack(found)
     return ImageSet("CelebA, first 10,000 faces", images[:-HELD_OUT_FACES], images[-HELD_OUT_FACES:])
 

@@ -12,7 +12,7 @@ from torch import nn
 from .. import datasets, device
 from ..archive import ArchiveError
 from ..archive.files import file_digest, read_sealed, write_sealed
-from ..runs.places import CHECKOUT
+from ..places import CHECKOUT
 from .classifier import EPOCHS, Classifier, train_classifier
 from .encoder import ENCODER_EPOCHS, Encoder, train_encoder
 

@@ -231,7 +231,7 @@ class LanguageLearner:
 
     def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> None:
         checkpoint = turn.file("fit")
-        for old in turn.scratch.glob("*fit-*.safetensors") if turn.scratch else ():
+        for old in turn.scratch.glob("*fit-*.state") if turn.scratch else ():
             if not old.name.endswith(checkpoint.name):  # of generations that are done
                 old.unlink(missing_ok=True)
         schedule = Schedule(self.config.epochs, self.config.batch, self.config.rate)

@@ -31,8 +31,7 @@ from ..archive import ArchiveError
 from ..archive.files import digest, file_digest, read_sealed, write_sealed
 from ..checkpoints import fill, go_on, keep, take
 from ..datasets import DataError
-from ..runs import cache_root
-from ..runs.places import CHECKOUT
+from ..places import CHECKOUT, cache_root
 from .finetune import token_losses
 from .measure import block_losses
 from .ngram import Trigrams
@@ -136,7 +135,7 @@ def pretrain(
         if hasattr(module, "dropout"):
             module.dropout = 0.0
     optimiser = torch.optim.AdamW(model.parameters(), lr=shape.rate, betas=(0.9, 0.95), weight_decay=0.1)
-    state = folder / "pretraining.safetensors"
+    state = folder / "pretraining.state"
     order = _order(len(blocks), steps * shape.batch, seed)
     begin, since, total = go_on(state, model, optimiser), time.perf_counter(), 0.0
     for step in range(begin, steps):

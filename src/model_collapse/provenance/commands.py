@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..runs import results_root
+from ..places import results_root
 from . import keys, sealing
 from .auditing import Report, audit
 from .errors import shown

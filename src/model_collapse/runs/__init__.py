@@ -7,7 +7,6 @@ the way from them to a record is the same for every family, and a chapter says
 
 from .family import Family
 from .networks import Diverged, NetworkConfig, fitting
-from .places import cache_root, results_root
 from .reports import changes
 from .settings import BaseConfig, ConfigError, Study, arms, coarse
 
@@ -19,9 +18,7 @@ __all__ = [
     "NetworkConfig",
     "Study",
     "arms",
-    "cache_root",
     "changes",
     "coarse",
     "fitting",
-    "results_root",
 ]

@@ -17,8 +17,8 @@ from ..archive import ArchiveError, BlockState, Record
 from ..recursion import Generation
 from ..regimes import nearest
 from .blocks import Block, kept_samples, merge_blocks, run_block
-from .places import progress_bar
 from .plan import Plan
+from .progress import progress_bar
 from .settings import BaseConfig, ConfigError, Study, label
 
 __all__ = ["MANY", "Family"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import archive, device
-from .places import cache_root
+from ..places import cache_root
 from .settings import BaseConfig, ConfigError
 
 __all__ = ["Diverged", "NetworkConfig", "fitting"]
@@ -86,4 +86,4 @@ class NetworkConfig(BaseConfig):
         said = {name: value for name, value in asdict(self).items() if name not in LATER and name not in later}
         said |= {"protocol": protocol, "seed": seed, "data": data, "compute": vars(self.compute())}
         said |= {"on": device.processor()[0], "torch": device.packages()["torch"]}
-        return cache_root() / family / f"first-{archive.digest(said)[:32]}.safetensors"
+        return cache_root() / family / f"first-{archive.digest(said)[:32]}.state"

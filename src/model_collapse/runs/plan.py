@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .places import cache_root
+from ..places import cache_root
 from .settings import BaseConfig
 
 __all__ = ["Plan"]
