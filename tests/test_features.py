@@ -99,7 +99,10 @@ def test_a_classifier_that_is_not_that_of_its_card_is_refused(tmp_path):
     for suffix in ("json", "safetensors"):
         (tmp_path / f"digits-0.{suffix}").write_bytes((features.features_root() / f"digits-0.{suffix}").read_bytes())
     assert features.load_classifier("digits", root=tmp_path)[1]["side"] == 8
-    card = json.loads((tmp_path / "digits-0.json").read_text()) | {"sha256": "0" * 64}
-    (tmp_path / "digits-0.json").write_text(json.dumps(card))
+    (tmp_path / "digits-0.safetensors").write_bytes((features.features_root() / "digits-1.safetensors").read_bytes())
     with pytest.raises(ArchiveError, match="classifier digits-0 at .* is not the one of its card"):
+        features.load_classifier("digits", root=tmp_path)
+    card = json.loads((tmp_path / "digits-0.json").read_text()) | {"side": 9}
+    (tmp_path / "digits-0.json").write_text(json.dumps(card))
+    with pytest.raises(ArchiveError, match="digits-0.json is damaged, edited"):
         features.load_classifier("digits", root=tmp_path)

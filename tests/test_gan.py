@@ -334,7 +334,8 @@ def test_the_figures_are_drawn(tmp_path):
     }
     drawn = [figures.by_generation(loops["replace-unbiased"]), figures.averages(loops), figures.spectra(loops)]
     drawn += [figures.by_loop(loops), figures.by_loop(loops, again=True), figures.paths(loops)]
-    assert [len(figure.axes) for figure in drawn] == [2, 2, 2, 6, 4, 1]
+    drawn.append(figures.side_by_side(loops))
+    assert [len(figure.axes) for figure in drawn] == [2, 2, 2, 6, 4, 1, 4]
     assert all(ax.get_xlabel() == "generation" for ax in drawn[4].axes)
     assert figures.first_and_last(loops, ["recall"])[0][0] == "replace, λ = 1"
     for figure in drawn:

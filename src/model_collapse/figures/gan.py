@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from ..archive import Record
-from . import DARK, REGIME_COLOURS, band, labelled_panels, panels
-from .pictures import rows, sheet
+from . import DARK, REGIME_COLOURS, band, labelled_panels, panels, use_style
+from .pictures import rows, sheet, tiled
 
-__all__ = ["averages", "by_generation", "by_loop", "first_and_last", "paths", "sheet", "spectra"]
+__all__ = ["averages", "by_generation", "by_loop", "first_and_last", "paths", "sheet", "side_by_side", "spectra"]
 
 BLACK = "gray"
 LOOPS = {
@@ -37,6 +38,23 @@ def by_generation(record: Record) -> Figure:
     kept = record.samples("kept")
     shown = {f"g = {g}": images for g, images in zip(kept["generation"], kept["images"], strict=True)}
     return rows(shown, BLACK, 0.7)
+
+
+def side_by_side(records: Mapping[str, Record], faces: int = 8) -> Figure:
+    """The same latents as each generation of the first chain draws them: a column a loop, a row a generation."""
+    kept = {study: record.samples("kept") for study, record in records.items()}
+    shared = sorted(set.intersection(*(set(x["generation"].tolist()) for x in kept.values())))
+    use_style()
+    figure, axes = plt.subplots(len(shared), len(kept), figsize=(7.4, 0.62 * len(shared) + 0.3), squeeze=False)
+    for column, (study, x) in zip(axes.T, kept.items(), strict=True):
+        column[0].set_title(LOOPS[study][0])
+        for ax, g in zip(column, shared, strict=True):
+            images = x["images"][x["generation"].tolist().index(g)][:faces]
+            ax.imshow(tiled(images, faces), cmap=BLACK, vmin=0, vmax=255)
+            ax.set_axis_off()
+    for ax, g in zip(axes[:, 0], shared, strict=True):
+        ax.text(-0.02, 0.5, f"g = {g}", transform=ax.transAxes, ha="right", va="center", fontsize=9.5)
+    return figure
 
 
 def averages(records: Mapping[str, Record]) -> Figure:
