@@ -1,0 +1,42 @@
+"""Power laws through measured costs, and the file that holds the measurements."""
+
+import json
+
+import numpy as np
+import pytest
+
+from model_collapse.archive import ArchiveError
+from model_collapse.archive.files import write_sealed
+from model_collapse.costs import measured, power_law
+
+
+def test_a_power_law_without_noise_is_found_exactly():
+    x = np.array([1, 2, 4, 8])
+    law = power_law(x, 3 * x**1.5)
+    assert (law.slope, law.scale, law.at(16)) == pytest.approx((1.5, 3, 192))
+    assert law.low == pytest.approx(1.5) and law.high == pytest.approx(1.5)
+
+
+def test_the_interval_holds_the_slope_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    x = np.array([1, 2, 4, 8])
+    laws = [power_law(x, x**0.8 * np.exp(rng.normal(0, 0.1, 4))) for _ in range(2000)]
+    assert np.mean([law.low <= 0.8 <= law.high for law in laws]) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(("x", "y"), [([1, 2], [1, 2]), ([1, 1, 1], [1, 2, 3]), ([1, 2, 4], [1, 0, 2])])
+def test_too_few_sizes_or_nothing_measured_is_no_law(x, y):
+    with pytest.raises(ValueError, match="three sizes or more"):
+        power_law(x, y)
+
+
+def test_measurements_are_read_back_and_a_changed_one_is_noticed(tmp_path):
+    row = {"family": "gmm", "axis": "chains", "size": 25, "seconds": 1.5, "megabytes": 3.0}
+    write_sealed(tmp_path / "costs.json", {"runs": [row], "machine": {"cores": 2}})
+    table, machine = measured(tmp_path)
+    assert table.to_dict("records") == [row] and machine == {"cores": 2}
+    said = json.loads((tmp_path / "costs.json").read_text())
+    said["runs"][0]["seconds"] = 0.5
+    (tmp_path / "costs.json").write_text(json.dumps(said))
+    with pytest.raises(ArchiveError, match="costs.json is damaged, edited"):
+        measured(tmp_path)
