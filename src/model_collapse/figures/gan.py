@@ -28,7 +28,7 @@ MEASURES = {
     "precision": "precision",
     "recall": "recall",
     "feature_distance": "distance between two faces",
-    "spectral_excess": "power of ten at high frequencies",
+    "spectral_excess": "excess of high frequencies",
     "rare_mass": "rare kinds, share of human",
 }
 
