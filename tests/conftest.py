@@ -15,11 +15,16 @@ ROOT = Path(__file__).resolve().parent.parent
 STRICT = os.environ.get("MODEL_COLLAPSE_STRICT") == "1"
 
 
-def missing(reason: str) -> NoReturn:
-    """Skip a test for want of a browser or of data; with MODEL_COLLAPSE_STRICT=1, which says they are here, fail."""
-    if STRICT:
+def missing(reason: str, here: bool = True) -> NoReturn:
+    """Skip a test for want of something; fail with MODEL_COLLAPSE_STRICT=1, where it ought to be `here`."""
+    if STRICT and here:
         pytest.fail(f"{reason} (a failure, because MODEL_COLLAPSE_STRICT=1)", pytrace=False)
     pytest.skip(reason)
+
+
+def no_data(what: str) -> NoReturn:
+    """Skip a test for want of a data set; see `missing`. They ought to be where MODEL_COLLAPSE_DATA points."""
+    missing(f"no {what}: set MODEL_COLLAPSE_DATA", here=bool(os.environ.get("MODEL_COLLAPSE_DATA")))
 
 
 def notebook(*cells: tuple[str, str]) -> str:

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from conftest import missing
+from conftest import no_data
 
 from model_collapse import datasets, device, features
 from model_collapse.archive import ArchiveError
@@ -21,7 +21,7 @@ def test_an_archived_classifier_is_as_good_as_its_card_says(path):
     name, _, seed = path.stem.partition("-")
     network, card = features.load_classifier(name, int(seed))
     if name == "mnist" and not os.environ.get("MODEL_COLLAPSE_DATA"):
-        missing("no MNIST: set MODEL_COLLAPSE_DATA")
+        no_data("MNIST")
     data = {"digits": datasets.digits, "mnist": datasets.mnist}[name]()
     assert card["data"] == data.card()
     right = features.accuracy(network, data.held_out, data.held_out_labels)
@@ -32,7 +32,7 @@ def test_an_archived_classifier_is_as_good_as_its_card_says(path):
 def test_an_archived_encoder_is_as_good_as_its_card_says(seed):
     network, card = features.load_encoder(seed)
     if not os.environ.get("MODEL_COLLAPSE_DATA"):
-        missing("no faces: set MODEL_COLLAPSE_DATA")
+        no_data("faces")
     data = datasets.faces()
     assert card["data"] == data.card() and data.images.shape == (8000, 32, 32, 3) and len(data.held_out) == 2000
     found = features.retrieval(network, data.held_out)

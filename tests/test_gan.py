@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, missing
+from conftest import ROOT, no_data
 from PIL import Image
 
 from model_collapse import datasets, device, gan
@@ -347,7 +347,7 @@ def test_no_archived_picture_is_near_a_human_one():
     try:
         data = datasets.faces()
     except datasets.DataError:
-        missing("no faces: set MODEL_COLLAPSE_DATA")
+        no_data("faces")
     gallery, shown = Gallery(data, data.images), []
     for folder in sorted((ROOT / "data/results/gan").glob("laptop-*")):
         record = load_record(folder)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import missing
+from conftest import no_data
 
 from model_collapse import checkpoints, datasets, gmm, vae
 from model_collapse.archive import ArchiveError, load_record
@@ -185,7 +185,7 @@ def test_a_damaged_data_set_is_refused_or_another_one(name, tmp_path, monkeypatc
     """A plain text can be cut unseen; then it has another checksum, which a run's identity holds."""
     home = Path(os.environ.get("MODEL_COLLAPSE_DATA") or "nowhere")
     if not (home / name).is_file():
-        missing(f"no {name}: set MODEL_COLLAPSE_DATA")
+        no_data(name)
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
     expected = DATA[name]()["sha256"]
     shutil.copytree((home / name).parent, (tmp_path / name).parent, copy_function=os.symlink)
