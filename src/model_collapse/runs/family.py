@@ -127,7 +127,7 @@ class Family:
         profile: str = "quick",
         *,
         seed: int = 0,
-        data: Path | None = None,
+        data: str | Path | None = None,
         save: Path | None = None,
         rules: dict[str, str] | None = None,
         name: str | None = None,
@@ -141,6 +141,8 @@ class Family:
 
         Parameters
         ----------
+        data : path-like or None
+            A person's own data, in the forms that the family reads; none where it is empty.
         save : Path or None
             Folder of results; the record goes to ``save/<family>/<name>`` and the run can be resumed by calling it
             again. None keeps everything in memory.
@@ -190,12 +192,13 @@ class Family:
         profile: str = "quick",
         *,
         seed: int = 0,
-        data: Path | None = None,
+        data: str | Path | None = None,
         name: str | None = None,
         **changes: Any,
     ) -> Plan:
         """The run that `run` would make: its configuration, data, name and identity. Nothing is computed or written."""
         changes = {name: value for name, value in changes.items() if value is not None}
+        data = Path(data) if data else None
         if data is not None:
             brought = {"variant": self.data_variant} if self.data_variant else {}
             changes = brought | self.own.get(profile, {}) | changes
