@@ -127,7 +127,7 @@ def spectra(records: Mapping[str, Record]) -> Figure:
         ax.axhline(1, color="#8a929c", linewidth=1, linestyle=":")
         ax.set(title=LOOPS[study][0], xlabel="waves a side", yscale="log")
     axes[0].set_ylabel("power, over human pictures'")
-    axes[0].legend(loc="upper left", ncols=2)
+    axes[0].legend(loc="lower left", ncols=2)
     labelled_panels(axes)
     return figure
 
