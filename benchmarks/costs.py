@@ -19,6 +19,7 @@ from model_collapse.costs import measured
 from model_collapse.families import family
 from model_collapse.llm.base import SHAPES, pretrain
 from model_collapse.llm.tokens import train_tokenizer
+from model_collapse.runs import Family
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "costs.json"
 REPEATS = 3
@@ -28,20 +29,20 @@ ENDS = {"grid": "ends", "marks": ()}  # measure little: fits and samples are wha
 # has g + 1 fits, so that sizes of that axis are counted in fits.
 RUNS = {
     "gaussian": (
-        {"items": "points", "chains": 2000, "block": 2000, "n": 100, "d": 4, "generations": 9} | ENDS,
+        {"items": "points", "chains": 4000, "block": 4000, "n": 200, "d": 4, "generations": 9} | ENDS,
         {
             "generations": ("generations", (9, 19, 39, 79)),
-            "chains": ("chains", (2000, 4000, 8000, 16_000)),
-            "samples": ("n", (100, 200, 400, 800)),
+            "chains": ("chains", (4000, 8000, 16_000, 32_000)),
+            "samples": ("n", (200, 400, 800, 1600)),
             "model size": ("d", (4, 8, 16, 32)),
         },
     ),
     "gmm": (
-        {"variant": "two", "chains": 25, "block": 25, "n": 1000, "components": 2, "generations": 19} | ENDS,
+        {"variant": "two", "chains": 100, "block": 100, "n": 4000, "components": 2, "generations": 19} | ENDS,
         {
             "generations": ("generations", (19, 39, 79, 159)),
-            "chains": ("chains", (25, 50, 100, 200)),
-            "samples": ("n", (1000, 2000, 4000, 8000)),
+            "chains": ("chains", (100, 200, 400, 800)),
+            "samples": ("n", (4000, 8000, 16_000, 32_000)),
             "model size": ("components", (2, 4, 8, 16)),
         },
     ),
@@ -59,6 +60,7 @@ RUNS = {
         {
             "generations": ("generations", (1, 3, 7, 15)),
             "chains": ("chains", (1, 2, 4, 8)),
+            "steps": ("steps", (40, 80, 160, 320)),
         },
     ),
     "llm": (
@@ -88,10 +90,8 @@ def main(chosen: list[str]) -> None:
                         settings[COUNTED_TOGETHER[setting]] = size
                     if name == "llm":
                         settings["base"] = str(_base(Path(place), size if setting == "base" else sizes_of("base")[0]))
-                    once = [json.loads(_child(json.dumps([name, settings]))) for _ in range(REPEATS)]
-                    best = {key: min(run[key] for run in once) for key in ("seconds", "megabytes")}
                     counted = size + 1 if axis == "generations" else size
-                    rows.append({"family": name, "axis": axis, "size": counted} | best)
+                    rows.append({"family": name, "axis": axis, "size": counted} | _child(name, settings))
                     print(rows[-1], flush=True)
     write_sealed(RESULTS, {"runs": rows, "repeats": REPEATS, "machine": device.machine(1)})
 
@@ -110,20 +110,27 @@ def _base(place: Path, width: int) -> Path:
     return folder
 
 
-def _child(told: str) -> str:
-    words = [sys.executable, "-m", "benchmarks.costs", "--one", told]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+def _child(name: str, settings: dict) -> dict:
+    words = [sys.executable, "-m", "benchmarks.costs", "--one", json.dumps([name, settings])]
+    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
 
 
 def one(name: str, settings: dict) -> dict:
-    """Seconds of one run, and by how much memory grew at most, in a process that has made a tiny run before."""
+    """Seconds of a run, the least of `REPEATS`, and by how much the first one raised the memory of a process that had
+    made a tiny run before."""
     chosen = family(name)
     chosen.run(None, "smoke", progress=False, seed=1, **(settings | TINY | {"n": RUNS[name][0]["n"]}))
     gc.collect()
     before = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forget the highest memory so far
-    record = chosen.run(None, "smoke", progress=False, seed=2, **settings)
-    return {"seconds": record.manifest["seconds"]["total"], "megabytes": max(_memory("VmHWM") - before, 1) / 1024}
+    seconds = [_seconds(chosen, seed=2, **settings)]
+    raised = max(_memory("VmHWM") - before, 1) / 1024
+    seconds += [_seconds(chosen, seed=3 + again, **settings) for again in range(REPEATS - 1)]
+    return {"seconds": min(seconds), "megabytes": raised}
+
+
+def _seconds(chosen: Family, **settings: object) -> float:
+    return chosen.run(None, "smoke", progress=False, **settings).manifest["seconds"]["total"]
 
 
 def _memory(name: str) -> int:

@@ -429,7 +429,7 @@ def test_a_page_can_be_read_by_other_means_than_eyes(offline, name: str) -> None
 TERMS = {"theory": "absorption", "gmm": "components", "vae": "latent", "remedies": "vault", "provenance": "ledger"}
 TERMS |= {"affected": "tumours", "warning": "alarm", "related": "performative", "press": "jackrabbits"}
 TERMS |= {"explore": "browser", "running": "papermill", "replication": "checklist", "llm": "beams", "gan": "latents"}
-TERMS |= {"scorecard": "fingerprint", "records": "processors", "benchmarks": "plain"}
+TERMS |= {"scorecard": "fingerprint", "records": "processors", "benchmarks": "plain", "costs": "pace"}
 
 
 @pytest.mark.parametrize("page", TERMS)

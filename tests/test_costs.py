@@ -3,11 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from model_collapse import planning, vae
 from model_collapse.archive import ArchiveError
 from model_collapse.archive.files import write_sealed
-from model_collapse.costs import measured, power_law
+from model_collapse.costs import laws, measured, paper_scale, power_law, records
+from model_collapse.families import family
 
 
 def test_a_power_law_without_noise_is_found_exactly():
@@ -40,3 +43,28 @@ def test_measurements_are_read_back_and_a_changed_one_is_noticed(tmp_path):
     (tmp_path / "costs.json").write_text(json.dumps(said))
     with pytest.raises(ArchiveError, match="costs.json is damaged, edited"):
         measured(tmp_path)
+
+
+def test_every_axis_has_its_law_and_memory_that_stays_has_none():
+    sizes = [1, 2, 4, 8]
+    grows = {"family": "gmm", "axis": "samples", "size": sizes, "seconds": [2, 4, 8, 16], "megabytes": [20, 40, 80, 160]}
+    stays = {"family": "gmm", "axis": "generations", "size": sizes, "seconds": [3, 3, 3, 3], "megabytes": [9, 8, 9, 10]}
+    found = laws(pd.concat([pd.DataFrame(grows), pd.DataFrame(stays)])).set_index(["axis", "measure"])["law"]
+    assert [found["samples", measure].slope for measure in ("seconds", "megabytes")] == pytest.approx([1, 1])
+    assert found["generations", "seconds"].slope == pytest.approx(0)
+    assert found["generations", "megabytes"] is None
+
+
+def test_the_scale_of_the_papers_is_what_records_took_times_its_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
+    assert len(records(tmp_path)) == 0
+    made = vae.FAMILY.run("stored-replace", "smoke", save=tmp_path, progress=False)
+    (took,) = records(tmp_path).itertuples()
+    assert (took.family, took.run, took.seconds) == ("vae", "smoke-stored-replace", made.manifest["seconds"]["total"])
+    of_paper = sum(family("vae").amount(*family("vae").configure(study, "paper")) for study in family("vae").studies)
+    one, many = (paper_scale(nodes, 50, tmp_path).set_index("family").loc["vae"] for nodes in (1, 10**6))
+    assert one.cores == pytest.approx(of_paper * took.seconds / took.work / 3600)
+    assert one.gpu == pytest.approx(one.cores / 50) == one.cluster
+    assert (one.runs, one.jobs) == (13, sum(planning.parts("vae", s, "paper") for s in family("vae").studies))
+    longest = max(planning.hours("vae", s, "paper", tmp_path) / planning.parts("vae", s, "paper") for s in vae.STUDIES)
+    assert many.cluster == pytest.approx(longest / 50), "no job can be shared between two"

@@ -16,9 +16,9 @@ import functools
 import math
 
 from model_collapse.families import FAMILIES, family
-from model_collapse.planning import NETWORKS, hours
+from model_collapse.planning import NETWORKS, hours, parts
 
-SEED, MOST = 2024, 16  # parts of a run
+SEED = 2024
 # One side of a two-sample test must share no randomness with the other.
 OTHERS = {"blob-batched": 2025, "blob-replace-warm": 2025, "two-replace-warm": 2025}
 ESTIMATED = functools.cache(hours)
@@ -57,19 +57,13 @@ def seed(wildcards):
     return OTHERS.get(wildcards.study, SEED)
 
 
-def settings(wildcards):
-    return family(wildcards.family).configure(wildcards.study, wildcards.profile)
-
-
 def threads_of(wildcards):
-    return settings(wildcards)[0].threads
+    return family(wildcards.family).configure(wildcards.study, wildcards.profile)[0].threads
 
 
 def parts_of(wildcards):
-    """As many as the run has blocks of chains, which are what a part can be made of, up to a limit."""
-    chosen, arms = settings(wildcards)
-    parts = min(len(arms) * math.ceil(chosen.chains / chosen.block), MOST)
-    return [f"_build/archive/{{family}}/{{profile}}-{{study}}.{k}-{parts}" for k in range(1, parts + 1)]
+    count = parts(wildcards.family, wildcards.study, wildcards.profile)
+    return [f"_build/archive/{{family}}/{{profile}}-{{study}}.{k}-{count}" for k in range(1, count + 1)]
 
 
 def minutes_of(wildcards, attempt):

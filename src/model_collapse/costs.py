@@ -1,4 +1,4 @@
-"""How a run's time and memory grow with its size: power laws through measured sizes, with intervals.
+"""How a run's time and memory grow with its size, and what the scale of the papers would take.
 
 The measurements lie in ``data/results/costs.json``; ``python -m benchmarks.costs`` makes them.
 """
@@ -13,9 +13,13 @@ import pandas as pd
 from scipy import stats
 
 from .archive.files import read_sealed
+from .families import family
 from .places import results_root
+from .planning import FULL, NETWORKS, hours, parts, taken
 
-__all__ = ["PowerLaw", "measured", "power_law"]
+__all__ = ["PowerLaw", "laws", "measured", "paper_scale", "power_law", "records"]
+
+LEAST_GROWTH = 64  # megabytes from the smallest run to the largest, before a law is drawn through them
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def power_law(x: np.ndarray, y: np.ndarray) -> PowerLaw:
         raise ValueError("a power law wants three sizes or more, and nothing that is not above 0")
     line = stats.linregress(np.log(x), np.log(y))
     reach = stats.t.ppf(0.975, len(x) - 2) * line.stderr
-    return PowerLaw(float(np.exp(line.intercept)), line.slope, line.slope - reach, line.slope + reach)
+    return PowerLaw(*map(float, (np.exp(line.intercept), line.slope, line.slope - reach, line.slope + reach)))
 
 
 def measured(root: Path | None = None) -> tuple[pd.DataFrame, dict]:
@@ -57,3 +61,55 @@ def measured(root: Path | None = None) -> tuple[pd.DataFrame, dict]:
     """
     found = read_sealed(Path(root or results_root()) / "costs.json")
     return pd.DataFrame(found["runs"]), found["machine"]
+
+
+def laws(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row a family, axis and measure ("seconds", "megabytes"), with its `PowerLaw`.
+
+    The law is None for memory that hardly grows along an axis: by less than 64 MB from the smallest run to the largest.
+    """
+    found = []
+    for (name, axis), part in runs.groupby(["family", "axis"], sort=False):
+        for measure in ("seconds", "megabytes"):
+            ends = part.sort_values("size")[measure].iloc[[0, -1]].to_numpy()
+            flat = measure == "megabytes" and ends[1] - ends[0] < LEAST_GROWTH
+            law = None if flat else power_law(part["size"], part[measure])
+            found.append({"family": name, "axis": axis, "measure": measure, "law": law})
+    return pd.DataFrame(found)
+
+
+def records(root: Path | None = None) -> pd.DataFrame:
+    """What the records of the families with networks took: family, run, work (in its units), seconds, threads."""
+    tables = [taken(root or results_root(), name).assign(family=name) for name in NETWORKS]
+    return pd.concat(tables, ignore_index=True)
+
+
+def paper_scale(nodes: int, faster: float, root: Path | None = None) -> pd.DataFrame:
+    """What all studies of the families with networks would take at the scale of the papers, one row a family.
+
+    Columns: runs; jobs, which do not wait for each other; ``cores``, hours on the processors that made the records;
+    ``gpu``, hours on a GPU; ``cluster``, hours on `nodes` of them, which no job can be shorter than.
+
+    Parameters
+    ----------
+    nodes : int
+        GPUs of a cluster.
+    faster : float
+        How many times faster than those processors a GPU is taken to be.
+    """
+    found = []
+    for name in NETWORKS:
+        runs = [(hours(name, study, FULL, root), parts(name, study, FULL)) for study in family(name).studies]
+        cores = sum(whole for whole, _ in runs)
+        longest = max(whole / count for whole, count in runs)
+        found.append(
+            {
+                "family": name,
+                "runs": len(runs),
+                "jobs": sum(count for _, count in runs),
+                "cores": cores,
+                "gpu": cores / faster,
+                "cluster": max(cores / nodes, longest) / faster,
+            }
+        )
+    return pd.DataFrame(found)

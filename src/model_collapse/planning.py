@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from .archive import ArchiveError, Record, load_record
 from .claims import CLAIMS, Claim
@@ -15,7 +17,7 @@ from .families import FAMILIES, family
 from .places import results_root
 from .runs import BaseConfig, ConfigError, Family
 
-__all__ = ["NETWORKS", "Item", "archived", "hours", "plan", "staleness"]
+__all__ = ["FULL", "NETWORKS", "Item", "archived", "hours", "parts", "plan", "staleness", "taken"]
 
 FULL = "paper"
 NETWORKS = ("vae", "llm", "gan")
@@ -85,6 +87,29 @@ def plan(root: Path, profile: str | None = None, table: Sequence[Claim] = CLAIMS
 def hours(name: str, study: str, profile: str, root: Path | None = None) -> float:
     """Estimated hours of one run on its own cores, by what the family's records under `root` took."""
     return _cost(name, study, MISSING, profile, {name: _pace(root or results_root(), name)})[0]
+
+
+def parts(name: str, study: str, profile: str, most: int = 16) -> int:
+    """Into how many jobs a run can be cut: as many as it has blocks of chains, up to a limit."""
+    config, arms = family(name).configure(study, profile)
+    return min(len(arms) * math.ceil(config.chains / config.block), most)
+
+
+def taken(root: Path, name: str) -> pd.DataFrame:
+    """What the family's records under `root` took: run, work (in the family's units), seconds, threads."""
+    chosen, found = family(name), []
+    for folder in archived(Path(root)):
+        if folder.parent.name != name:
+            continue
+        try:
+            said = load_record(folder).manifest
+            config, arms = chosen.recorded(said)
+            amount = chosen.amount(config, arms.values())
+        except (ArchiveError, ConfigError):
+            continue
+        if amount:
+            found.append((folder.name, amount, said["seconds"]["total"], config.threads))
+    return pd.DataFrame(found, columns=["run", "work", "seconds", "threads"])
 
 
 def archived(root: Path) -> list[Path]:
@@ -160,18 +185,8 @@ def _state(root: Path, name: str, study: str, profile: str) -> str:
 
 def _pace(root: Path, name: str) -> float:
     """Seconds for one unit of the family's work: the median over its records here, else what its module says."""
-    chosen, found = family(name), []
-    for folder in archived(Path(root)):
-        if folder.parent.name != name:
-            continue
-        try:
-            said = load_record(folder).manifest
-            config, arms = chosen.recorded(said)
-            amount = chosen.amount(config, arms.values())
-        except (ArchiveError, ConfigError):
-            continue
-        found += [said["seconds"]["total"] / amount] if amount else []
-    return statistics.median(found) if found else chosen.pace
+    records = taken(root, name)
+    return float((records["seconds"] / records["work"]).median()) if len(records) else family(name).pace
 
 
 def _cost(name: str, study: str, state: str, profile: str, paces: dict[str, float]) -> tuple[float | None, int, bool]:
