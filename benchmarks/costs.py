@@ -64,7 +64,7 @@ RUNS = {
         },
     ),
     "llm": (
-        {"text": "reference", "chains": 1, "n": 96, "epochs": 2, "batch": 16, "generations": 1, "beams": 5} | ENDS,
+        {"text": "reference", "chains": 1, "n": 96, "start": "base", "epochs": 2, "batch": 16, "generations": 1} | ENDS,
         {
             "generations": ("generations", (1, 3, 7, 15)),
             "chains": ("chains", (1, 2, 4, 8)),
@@ -93,7 +93,7 @@ def main(chosen: list[str]) -> None:
                     counted = size + 1 if axis == "generations" else size
                     rows.append({"family": name, "axis": axis, "size": counted} | _child(name, settings))
                     print(rows[-1], flush=True)
-    write_sealed(RESULTS, {"runs": rows, "repeats": REPEATS, "machine": device.machine(1)})
+            write_sealed(RESULTS, {"runs": rows, "repeats": REPEATS, "machine": device.machine(1)})
 
 
 def sizes_of(setting: str) -> tuple[int, ...]:
