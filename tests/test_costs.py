@@ -47,9 +47,10 @@ def test_measurements_are_read_back_and_a_changed_one_is_noticed(tmp_path):
 
 def test_every_axis_has_its_law_and_memory_that_stays_has_none():
     sizes = [1, 2, 4, 8]
-    grows = {"family": "gmm", "axis": "samples", "size": sizes, "seconds": [2, 4, 8, 16], "megabytes": [20, 40, 80, 160]}
-    stays = {"family": "gmm", "axis": "generations", "size": sizes, "seconds": [3, 3, 3, 3], "megabytes": [9, 8, 9, 10]}
-    found = laws(pd.concat([pd.DataFrame(grows), pd.DataFrame(stays)])).set_index(["axis", "measure"])["law"]
+    grows = {"axis": "samples", "size": sizes, "seconds": [2, 4, 8, 16], "megabytes": [20, 40, 80, 160]}
+    stays = {"axis": "generations", "size": sizes, "seconds": [3, 3, 3, 3], "megabytes": [9, 8, 9, 10]}
+    runs = pd.concat([pd.DataFrame(grows), pd.DataFrame(stays)]).assign(family="gmm")
+    found = laws(runs).set_index(["axis", "measure"])["law"]
     assert [found["samples", measure].slope for measure in ("seconds", "megabytes")] == pytest.approx([1, 1])
     assert found["generations", "seconds"].slope == pytest.approx(0)
     assert found["generations", "megabytes"] is None
