@@ -17,9 +17,10 @@ from .families import family
 from .places import results_root
 from .planning import FULL, NETWORKS, hours, parts, taken
 
-__all__ = ["PowerLaw", "laws", "measured", "paper_scale", "power_law", "records"]
+__all__ = ["LEAST_GROWTH", "PowerLaw", "laws", "measured", "paper_scale", "power_law", "records"]
 
-LEAST_GROWTH = 64  # megabytes from the smallest run to the largest, before a law is drawn through them
+LEAST_GROWTH = 64
+"""Megabytes from the smallest run to the largest, before a law is drawn through them."""
 
 
 @dataclass(frozen=True)
