@@ -133,6 +133,34 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(name: str, tmp_path_facto
     )
 
 
+def spoil(whole: bytes, *changes: tuple[int, bytes]) -> bytes:
+    """A zip of which some bytes, counted from the first header of its directory, are others."""
+    start, spoiled = whole.index(b"PK\1\2"), bytearray(whole)
+    for offset, new in changes:
+        spoiled[start + offset : start + offset + len(new)] = new
+    return bytes(spoiled)
+
+
+@pytest.mark.parametrize("name", ["images.npz", "images.zip", "points.npz"])
+@pytest.mark.parametrize(
+    "change", [(6, b"\x6d"), (8, b"\1"), (10, b"\x0e"), (10, b"\x0c"), (10, b"\x55")],
+    ids=["version", "encrypted", "lzma", "bzip2", "unknown"],
+)  # fmt: skip
+def test_a_zip_that_needs_what_is_not_there_is_refused(tmp_path: Path, name: str, change: tuple[int, bytes]) -> None:
+    whole, reader = FILES[name]
+    (tmp_path / name).write_bytes(spoil(whole, change))
+    with pytest.raises(DataError, match=name):
+        reader(tmp_path / name)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    whole = bytearray(FILES["images.zip"][0])
+    whole[6:8], whole[30] = b"\0\x08", 0xEB  # of the first file: names are UTF-8, and this one is not
+    (tmp_path / "images.zip").write_bytes(whole)
+    with pytest.raises(DataError, match=r"images\.zip cannot be read as \.zip"):
+        read_images(tmp_path / "images.zip")
+
+
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 
 

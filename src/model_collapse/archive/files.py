@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import uuid
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +22,7 @@ from typing import BinaryIO
 import numpy as np
 
 __all__ = [
+    "DAMAGED_ZIP",
     "ArchiveError",
     "digest",
     "file_digest",
@@ -36,6 +39,9 @@ __all__ = [
     "write_sealed",
     "write_stream",
 ]
+
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, UnicodeDecodeError)
+"""Errors of `zipfile` where a file is not what its name says: broken, packed otherwise, encrypted, of no name."""
 
 
 class ArchiveError(RuntimeError):
@@ -130,7 +136,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, RuntimeError) as error:  # of zipfile, all
+    except (OSError, ValueError, KeyError, *DAMAGED_ZIP) as error:
         raise ArchiveError(
             f"{path.name} is damaged ({error}); delete {path.parent.name}/ to begin that block again"
         ) from None

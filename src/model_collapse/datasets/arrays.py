@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from numpy.lib import format as npy
 
+from ..archive.files import DAMAGED_ZIP
 from .errors import DataError
 
 __all__ = ["DAMAGED", "fewest_axes", "refusing_damage"]
 
-DAMAGED = (ValueError, SyntaxError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+DAMAGED = (ValueError, SyntaxError, MemoryError, tokenize.TokenError, *DAMAGED_ZIP)
 """Errors of `numpy.load` where a file is not what its name says."""
 
 
@@ -46,7 +46,7 @@ def fewest_axes(path: Path) -> int:
             for name in archive.namelist():
                 with archive.open(name) as stream:
                     found.append(_axes(stream))
-    except (OSError, NotImplementedError, RuntimeError, *DAMAGED):
+    except (OSError, *DAMAGED):
         return 0
     return min((axes for axes in found if axes >= 2), default=0)
 

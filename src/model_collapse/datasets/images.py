@@ -6,12 +6,12 @@ import hashlib
 import io
 import os
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..archive.files import DAMAGED_ZIP
 from ..places import cache_root
 from .errors import DataError
 from .fetching import may_fetch
@@ -125,7 +125,7 @@ def faces() -> ImageSet:
                 with Image.open(io.BytesIO(archive.read(name))) as picture:
                     face = picture.convert("RGB").crop(FACE_BOX)
                     found.append(np.asarray(face.resize((FACE_SIDE, FACE_SIDE), Image.Resampling.LANCZOS)))
-    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except (OSError, *DAMAGED_ZIP) as error:
         reason = getattr(error, "strerror", None) or error
         missing = f"the faces of CelebA are not here ({FACES.as_posix()}: {reason})"
         raise DataError(f"{missing}: put them where MODEL_COLLAPSE_DATA points") from None

@@ -14,6 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..archive.files import DAMAGED_ZIP
 from .archives import MOST_BYTES, refuse_bombs, refuse_places_outside
 from .arrays import refusing_damage
 from .errors import DataError
@@ -158,7 +159,7 @@ def _read_zip(path: Path, form: _Form) -> tuple:
             )
             names = [PurePosixPath(entry.filename) for entry in chosen]
             return _pictures(path.name, names, (archive.read(entry) for entry in chosen), form)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (OSError, *DAMAGED_ZIP) as error:
         raise DataError(f"{path.name} cannot be read as .zip: {error}") from None
 
 
