@@ -153,6 +153,15 @@ def test_a_zip_that_needs_what_is_not_there_is_refused(tmp_path: Path, name: str
         reader(tmp_path / name)
 
 
+def test_an_array_with_the_header_of_python_2_is_read(tmp_path: Path) -> None:
+    whole = FILES["points.npy"][0]
+    old = whole.replace(b"80, 2), }  ", b"80L, 2L), }", 1)
+    assert old != whole and len(old) == len(whole)
+    for name, raw in (("new.npy", whole), ("old.npy", old)):
+        (tmp_path / name).write_bytes(raw)
+    assert (read_points(tmp_path / "old.npy").x == read_points(tmp_path / "new.npy").x).all()
+
+
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     whole = bytearray(FILES["images.zip"][0])
     whole[6:8], whole[30] = b"\0\x08", 0xEB  # of the first file: names are UTF-8, and this one is not

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tokenize
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +23,14 @@ DAMAGED = (ValueError, SyntaxError, MemoryError, tokenize.TokenError, *DAMAGED_Z
 
 @contextlib.contextmanager
 def refusing_damage(path: Path) -> Iterator[None]:
-    """Turn what `numpy.load` raises for a damaged file into one `DataError` that names it."""
+    """Turn what `numpy.load` raises for a damaged file into one `DataError` that names it.
+
+    A header as Python 2 wrote it is read without a warning: it only takes longer.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Reading `.npy` or `.npz` file required", UserWarning)
+            yield
     except DataError:  # a ValueError, too
         raise
     except DAMAGED as error:
