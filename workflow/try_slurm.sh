@@ -63,9 +63,9 @@ exec "$bin/model-collapse" "\$@"
 WRAPPER
 chmod +x "$home/bin/model-collapse"
 export PATH="$home/bin:$bin:$PATH"
-export MODEL_COLLAPSE_CACHE="$home/cache" MODEL_COLLAPSE_RESULTS="$home/work/data/results"
-mkdir "$home/work"
-"$bin/python" -m snakemake --snakefile workflow/archive.smk --directory "$home/work" \
+export MODEL_COLLAPSE_CACHE="$home/cache" MODEL_COLLAPSE_RESULTS="$home/made/data/results"
+mkdir "$home/made"
+"$bin/python" -m snakemake --snakefile workflow/archive.smk --directory "$home/made" \
   --workflow-profile workflow/profiles/slurm --config profile=smoke "only=$studies" \
   --slurm-no-account --slurm-status-command squeue --slurm-init-seconds-before-status-checks 5 \
   --seconds-between-status-checks 5 --latency-wait 10 2>&1 | tee "$home/snakemake.log"
@@ -75,5 +75,5 @@ squeue --states all --format "%.6i %.12T %.5C %.8m %.10l %.10M"
 echo "jobs ended well: $(squeue --states COMPLETED --noheader | wc -l), failed: $(squeue --states FAILED --noheader | wc -l)"
 [ "$(squeue --states COMPLETED --noheader | wc -l)" -eq 8 ] && [ "$(squeue --states FAILED --noheader | wc -l)" -eq 1 ]
 for name in $(echo "$studies" | tr , ' '); do
-  "$bin/model-collapse" verify "${name/\//\/smoke-}" --results "$home/work/data/results"
+  "$bin/model-collapse" verify "${name/\//\/smoke-}" --results "$home/made/data/results"
 done
