@@ -23,6 +23,7 @@ from model_collapse.runs import Family
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "costs.json"
 REPEATS = 3
+WIDTHS = (64, 128, 256, 512)  # of a language model
 ENDS = {"grid": "ends", "marks": ()}  # measure little: fits and samples are what grows
 
 # By family: settings of the smallest run, and along each axis the four sizes of one of them. A loop of g generations
@@ -69,7 +70,7 @@ RUNS = {
             "generations": ("generations", (1, 3, 7, 15)),
             "chains": ("chains", (1, 2, 4, 8)),
             "samples": ("n", (96, 192, 384, 768)),
-            "model size": ("base", (64, 128, 256, 512)),
+            "model size": ("base", WIDTHS),
         },
     ),
 }
@@ -78,7 +79,8 @@ TINY = {"chains": 1, "block": 1, "generations": 1}  # makes a process load what 
 
 
 def main(chosen: list[str]) -> None:
-    rows = measured(RESULTS.parent)[0].to_dict("records") if RESULTS.exists() else []
+    machine = device.machine(1)
+    rows = _rows_of(machine)
     with tempfile.TemporaryDirectory() as place:
         for name in chosen or RUNS:
             smallest, axes = RUNS[name]
@@ -89,15 +91,19 @@ def main(chosen: list[str]) -> None:
                     if "block" in settings and setting in COUNTED_TOGETHER:
                         settings[COUNTED_TOGETHER[setting]] = size
                     if name == "llm":
-                        settings["base"] = str(_base(Path(place), size if setting == "base" else sizes_of("base")[0]))
+                        settings["base"] = str(_base(Path(place), size if setting == "base" else WIDTHS[0]))
                     counted = size + 1 if axis == "generations" else size
                     rows.append({"family": name, "axis": axis, "size": counted} | _child(name, settings))
                     print(rows[-1], flush=True)
-            write_sealed(RESULTS, {"runs": rows, "repeats": REPEATS, "machine": device.machine(1)})
+            write_sealed(RESULTS, {"runs": rows, "repeats": REPEATS, "machine": machine})
 
 
-def sizes_of(setting: str) -> tuple[int, ...]:
-    return next(sizes for named, sizes in RUNS["llm"][1].values() if named == setting)
+def _rows_of(machine: dict) -> list[dict]:
+    """What was measured before, where it was measured on this machine."""
+    if not RESULTS.exists():
+        return []
+    rows, theirs = measured(RESULTS.parent)
+    return rows.to_dict("records") if theirs == machine else []
 
 
 def _base(place: Path, width: int) -> Path:

@@ -50,7 +50,7 @@ def test_every_axis_has_its_law_and_memory_that_stays_has_none():
     grows = {"axis": "samples", "size": sizes, "seconds": [2, 4, 8, 16], "megabytes": [20, 40, 80, 160]}
     stays = {"axis": "generations", "size": sizes, "seconds": [3, 3, 3, 3], "megabytes": [9, 8, 9, 10]}
     runs = pd.concat([pd.DataFrame(grows), pd.DataFrame(stays)]).assign(family="gmm")
-    found = laws(runs).set_index(["axis", "measure"])["law"]
+    found = {(axis, measure): law for (_, axis, measure), law in laws(runs).items()}
     assert [found["samples", measure].slope for measure in ("seconds", "megabytes")] == pytest.approx([1, 1])
     assert found["generations", "seconds"].slope == pytest.approx(0)
     assert found["generations", "megabytes"] is None
@@ -62,10 +62,12 @@ def test_the_scale_of_the_papers_is_what_records_took_times_its_work(tmp_path, m
     made = vae.FAMILY.run("stored-replace", "smoke", save=tmp_path, progress=False)
     (took,) = records(tmp_path).itertuples()
     assert (took.family, took.run, took.seconds) == ("vae", "smoke-stored-replace", made.manifest["seconds"]["total"])
+    assert took.expected == pytest.approx(took.seconds), "the pace of one record is its own"
     of_paper = sum(family("vae").amount(*family("vae").configure(study, "paper")) for study in family("vae").studies)
     one, many = (paper_scale(nodes, 50, tmp_path).set_index("family").loc["vae"] for nodes in (1, 10**6))
     assert one.cores == pytest.approx(of_paper * took.seconds / took.work / 3600)
     assert one.gpu == pytest.approx(one.cores / 50) == one.cluster
     assert (one.runs, one.jobs) == (13, sum(planning.parts("vae", s, "paper") for s in family("vae").studies))
-    longest = max(planning.hours("vae", s, "paper", tmp_path) / planning.parts("vae", s, "paper") for s in vae.STUDIES)
+    pace = planning.pace("vae", tmp_path)
+    longest = max(planning.hours("vae", s, "paper", pace) / planning.parts("vae", s, "paper") for s in vae.STUDIES)
     assert many.cluster == pytest.approx(longest / 50), "no job can be shared between two"

@@ -16,12 +16,12 @@ import functools
 import math
 
 from model_collapse.families import FAMILIES, family
-from model_collapse.planning import NETWORKS, hours, parts
+from model_collapse.planning import NETWORKS, hours, pace, parts
 
 SEED = 2024
 # One side of a two-sample test must share no randomness with the other.
 OTHERS = {"blob-batched": 2025, "blob-replace-warm": 2025, "two-replace-warm": 2025}
-ESTIMATED = functools.cache(hours)
+PACE = functools.cache(pace)
 ONLY = set(str(config["only"]).split(",")) if "only" in config else set()
 MOST_MINUTES = int(config.get("most_minutes", 1440))
 KNOWN = {name for name in FAMILIES} | {f"{name}/{study}" for name in FAMILIES for study in family(name).studies}
@@ -71,7 +71,7 @@ def minutes_of(wildcards, attempt):
 
     Estimates come from records, which were made on processors; a GPU needs far less.
     """
-    whole = ESTIMATED(wildcards.family, wildcards.study, wildcards.profile)
+    whole = hours(wildcards.family, wildcards.study, wildcards.profile, PACE(wildcards.family))
     return min(math.ceil((10 + 60 * 3 * whole / int(wildcards.parts)) * 2 ** (attempt - 1)), MOST_MINUTES)
 
 

@@ -15,7 +15,7 @@ from scipy import stats
 from .archive.files import read_sealed
 from .families import family
 from .places import results_root
-from .planning import FULL, NETWORKS, hours, parts, taken
+from .planning import FULL, NETWORKS, hours, pace, parts, taken
 
 __all__ = ["LEAST_GROWTH", "PowerLaw", "laws", "measured", "paper_scale", "power_law", "records"]
 
@@ -64,25 +64,26 @@ def measured(root: Path | None = None) -> tuple[pd.DataFrame, dict]:
     return pd.DataFrame(found["runs"]), found["machine"]
 
 
-def laws(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row a family, axis and measure ("seconds", "megabytes"), with its `PowerLaw`.
+def laws(runs: pd.DataFrame) -> dict[tuple[str, str, str], PowerLaw | None]:
+    """By family, axis and measure ("seconds", "megabytes"): the power law.
 
-    The law is None for memory that hardly grows along an axis: by less than 64 MB from the smallest run to the largest.
+    It is None for memory that hardly grows along an axis: by less than 64 MB from the smallest run to the largest.
     """
-    found = []
+    found = {}
     for (name, axis), part in runs.groupby(["family", "axis"], sort=False):
         for measure in ("seconds", "megabytes"):
             ends = part.sort_values("size")[measure].iloc[[0, -1]].to_numpy()
             flat = measure == "megabytes" and ends[1] - ends[0] < LEAST_GROWTH
-            law = None if flat else power_law(part["size"], part[measure])
-            found.append({"family": name, "axis": axis, "measure": measure, "law": law})
-    return pd.DataFrame(found)
+            found[name, axis, measure] = None if flat else power_law(part["size"], part[measure])
+    return found
 
 
 def records(root: Path | None = None) -> pd.DataFrame:
-    """What the records of the families with networks took: family, run, work (in its units), seconds, threads."""
-    tables = [taken(root or results_root(), name).assign(family=name) for name in NETWORKS]
-    return pd.concat(tables, ignore_index=True)
+    """What the records of the families with networks took: family, run, work (in its units), seconds, threads, and the
+    seconds ``expected`` at the pace of the family."""
+    tables = {name: taken(root or results_root(), name) for name in NETWORKS}
+    told = [t.assign(family=name, expected=t["work"] * pace(name, root)) for name, t in tables.items()]
+    return pd.concat(told, ignore_index=True)
 
 
 def paper_scale(nodes: int, faster: float, root: Path | None = None) -> pd.DataFrame:
@@ -100,7 +101,8 @@ def paper_scale(nodes: int, faster: float, root: Path | None = None) -> pd.DataF
     """
     found = []
     for name in NETWORKS:
-        runs = [(hours(name, study, FULL, root), parts(name, study, FULL)) for study in family(name).studies]
+        seconds = pace(name, root)
+        runs = [(hours(name, study, FULL, seconds), parts(name, study, FULL)) for study in family(name).studies]
         cores = sum(whole for whole, _ in runs)
         longest = max(whole / count for whole, count in runs)
         found.append(

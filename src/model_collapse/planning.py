@@ -17,7 +17,7 @@ from .families import FAMILIES, family
 from .places import results_root
 from .runs import BaseConfig, ConfigError, Family
 
-__all__ = ["FULL", "NETWORKS", "Item", "archived", "hours", "parts", "plan", "staleness", "taken"]
+__all__ = ["FULL", "NETWORKS", "Item", "archived", "hours", "pace", "parts", "plan", "staleness", "taken"]
 
 FULL = "paper"
 NETWORKS = ("vae", "llm", "gan")
@@ -75,18 +75,25 @@ def plan(root: Path, profile: str | None = None, table: Sequence[Claim] = CLAIMS
         waits = {need for need in claim.needs.values() if need in lacking}
         for need in waits:
             gains[need] += 1 / len(waits)
-    paces = {name: _pace(root, name) for name in FAMILIES}
+    paces = {name: pace(name, root) for name in FAMILIES}
     items = [
-        Item(*need, scale, state, gains[need], *_cost(*need, state, scale, paces))
+        Item(*need, scale, state, gains[need], *_cost(*need, state, scale, paces.get(need[0])))
         for need, state in lacking.items()
         for scale in [scales.get(need[0], "")]
     ]
     return sorted(items, key=lambda item: (-item.verdicts_per_hour, -item.verdicts, item.family, item.study))
 
 
-def hours(name: str, study: str, profile: str, root: Path | None = None) -> float:
-    """Estimated hours of one run on its own cores, by what the family's records under `root` took."""
-    return _cost(name, study, MISSING, profile, {name: _pace(root or results_root(), name)})[0]
+def hours(name: str, study: str, profile: str, pace: float) -> float:
+    """Estimated hours of one run on its own cores, at that many seconds for a unit of its work (see `pace`)."""
+    config, arms = family(name).configure(study, profile)
+    return family(name).amount(config, arms) * pace / 3600
+
+
+def pace(name: str, root: Path | None = None) -> float:
+    """Seconds for a unit of the family's work: the median over its records under `root`, else what its module says."""
+    records = taken(root or results_root(), name)
+    return float((records["seconds"] / records["work"]).median()) if len(records) else family(name).pace
 
 
 def parts(name: str, study: str, profile: str, most: int = 16) -> int:
@@ -183,15 +190,9 @@ def _state(root: Path, name: str, study: str, profile: str) -> str:
     return f"stale: {differs} differs" if differs else ""
 
 
-def _pace(root: Path, name: str) -> float:
-    """Seconds for one unit of the family's work: the median over its records here, else what its module says."""
-    records = taken(root, name)
-    return float((records["seconds"] / records["work"]).median()) if len(records) else family(name).pace
-
-
-def _cost(name: str, study: str, state: str, profile: str, paces: dict[str, float]) -> tuple[float | None, int, bool]:
+def _cost(name: str, study: str, state: str, profile: str, pace: float | None) -> tuple[float | None, int, bool]:
+    """Hours, cores, and whether it wants a GPU."""
     if state == NOT_BUILT:
         return None, 1, name in NETWORKS
-    chosen = family(name)
-    config, arms = chosen.configure(study, profile)
-    return chosen.amount(config, arms) * paces[name] / 3600, config.threads, profile in chosen.gpu
+    config, _ = family(name).configure(study, profile)
+    return hours(name, study, profile, pace), config.threads, profile in family(name).gpu

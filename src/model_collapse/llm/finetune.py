@@ -110,10 +110,15 @@ def fine_tune(
 @contextmanager
 def _plain_attention(model: PreTrainedModel, compute: Compute) -> Iterator[None]:
     """Learn without fused attention on a processor, where its gradient takes a third of a step on blocks of 64."""
+    if compute.device != "cpu":
+        yield
+        return
     fused = model.config._attn_implementation
-    model.set_attn_implementation("eager" if compute.device == "cpu" else fused)
-    yield
-    model.set_attn_implementation(fused)
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(fused)
 
 
 class _Best:
