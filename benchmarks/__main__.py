@@ -134,6 +134,7 @@ BENCHMARKS = [
         llm_steps.their_samples,
         bar=3,
         threads=llm_steps.THREADS,
+        also=llm_steps.what_sampling_does,
     ),
     Benchmark(
         "llm-train",
@@ -166,7 +167,9 @@ def main() -> None:
             continue
         result = benchmark.run()
         RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / f"{benchmark.name}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        precision = result.get("also", {}).get("precision")  # where bars depend on it, each has its own file
+        named = f"{benchmark.name}-{precision}" if precision else benchmark.name
+        (RESULTS / f"{named}.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         met = benchmark.met(result)
         missed += [] if met else [benchmark.name]
         print(

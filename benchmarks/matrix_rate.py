@@ -1,4 +1,4 @@
-"""How much of the device's rate of large matrix products a step of learning reaches."""
+"""How much of the device's rate of large matrix products a step of learning reaches, and where its time goes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from model_collapse import device
 
-__all__ = ["reached"]
+__all__ = ["operators", "reached"]
 
 SIDE, REPEATS = 2048, 10
+NAMED = 6  # operators
 
 
 def reached(step: Callable[[], object], milliseconds: float, threads: int) -> dict[str, float | str]:
@@ -24,6 +26,16 @@ def reached(step: Callable[[], object], milliseconds: float, threads: int) -> di
         step()
     ours = counted.get_total_flops() / (milliseconds / 1e3)
     return {"precision": compute.precision, "matrix_rate": rate, "reached": ours, "share": ours / rate}
+
+
+def operators(work: Callable[[], object]) -> dict[str, float]:
+    """Shares of the processor's time in `work`: the operators that take most of it, each without those it calls."""
+    work()
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        work()
+    times = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
+    total = sum(times.values())
+    return {name: times[name] / total for name in sorted(times, key=times.get, reverse=True)[:NAMED]}
 
 
 def _rate(compute: device.Compute) -> float:

@@ -412,6 +412,16 @@ def test_the_scorecard_shows_every_claim_and_leads_to_its_figure(offline, book: 
     assert name == "gmm.html" and page.locator(f"[id='{anchor}']").count() == 1
 
 
+def test_a_verdict_stays_clear_of_the_next_column(offline) -> None:
+    page = offline("chapters/scorecard.html", viewport={"width": 1200, "height": 900})
+    room = """all => all.map(badge => {
+        const cell = badge.closest("td"), right = cell.getBoundingClientRect().right
+        return right - parseFloat(getComputedStyle(cell).paddingRight) - badge.getBoundingClientRect().right
+    })"""
+    left = page.locator("table.verdicts td:first-child .verdict").evaluate_all(room)
+    assert len(left) == len(CLAIMS) and min(left) >= 0
+
+
 @pytest.mark.parametrize("name", [*pages.toc_pages(ROOT / "_toc.yml"), "search"])
 def test_a_page_can_be_read_by_other_means_than_eyes(offline, name: str) -> None:
     """No serious finding of axe-core: on the whole page where it is wide and light, in the article on a dark phone."""
@@ -430,6 +440,7 @@ TERMS = {"theory": "absorption", "gmm": "components", "vae": "latent", "remedies
 TERMS |= {"affected": "tumours", "warning": "alarm", "related": "performative", "press": "jackrabbits"}
 TERMS |= {"explore": "browser", "running": "papermill", "replication": "checklist", "llm": "beams", "gan": "latents"}
 TERMS |= {"scorecard": "fingerprint", "records": "processors", "benchmarks": "plain", "costs": "pace"}
+TERMS |= {"api": "regimes", "api_families": "networks", "api_evidence": "ledger"}
 
 
 @pytest.mark.parametrize("page", TERMS)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from model_collapse import gmm
+from model_collapse import device, gmm, vae
 from model_collapse.archive import ArchiveError, load_record, save_record
 from model_collapse.cli import main
 from model_collapse.theory import discrete, gaussian
@@ -48,6 +48,26 @@ def test_grades(mixture, normal):
     assert verify(normal).grade == "intact"
     assert verify(mixture).grade == "replayed"
     assert verify(normal, full=True).grade == verify(mixture, full=True).grade == "re-run"
+
+
+def test_networks_are_run_again_in_the_precision_that_the_record_had(home, monkeypatch):
+    monkeypatch.setattr(device, "MATRIX_UNITS", set())
+    single = vae.FAMILY.run("stored-replace", "smoke", save=home, progress=False)
+    monkeypatch.setattr(device, "MATRIX_UNITS", device.processor()[1])
+    half = vae.FAMILY.run("stored-replace", "smoke", save=home, progress=False, name="half")
+    assert [made.manifest["machine"]["precision"] for made in (single, half)] == ["fp32", "bf16"]
+    assert {made.manifest["machine"]["device"] for made in (single, half)} == {"cpu"}
+    assert not single.metrics["value"].equals(half.metrics["value"])
+    assert verify(single.path, full=True).grade == verify(half.path, full=True).grade == "re-run"
+    unsaid = {key: value for key, value in single.manifest["machine"].items() if key not in ("device", "precision")}
+    older = forged(single.path, manifest={"machine": unsaid | {"instructions": ["avx2"]}})
+    assert verify(older, full=True).grade == "re-run"
+    monkeypatch.setattr(device, "MATRIX_UNITS", set())
+    found = verify(half.path, full=True)
+    assert found.grade != "re-run" and "it was made in bf16, for which this processor has no units" in found.notes
+    on_another = forged(older, manifest={"machine": single.manifest["machine"] | {"device": "Some GPU"}})
+    found = verify(on_another, full=True)
+    assert found.grade != "re-run" and "is not there" in found.notes[-1]
 
 
 def test_a_run_on_a_persons_own_data_is_replayed_and_says_why_not_more(home, tmp_path):

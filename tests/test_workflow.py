@@ -34,6 +34,14 @@ def test_a_job_says_its_time_memory_and_gpu(tmp_path):
     assert int(re.search(r"runtime=(\d+)", network)[1]) > int(re.search(r"runtime=(\d+)", gaussian)[1]) >= 10
 
 
+def test_a_base_that_does_not_come_with_the_project_is_made_first(tmp_path):
+    said = planned(tmp_path, "profile=paper", "only=llm/beam5-replace,llm/opt125m-replace")
+    assert re.search(r"base +1\n", said) and "output: _build/archive/base/paper" in said
+    waiting = [block for block in said.split("rule ") if "input: _build/archive/base/paper" in block]
+    assert waiting and all("llm/paper-beam5-replace" in block for block in waiting)
+    assert "rule base" not in planned(tmp_path, "profile=laptop", "only=llm/beam5-replace")
+
+
 def _first(jobs: dict[str, str]) -> str:
     return next(name for name in jobs if "gaussian" in name and "archive" in name).removeprefix("_build/archive/")
 

@@ -2,7 +2,8 @@
 # a cluster reach it; building the book never makes a record. A run that was stopped goes on where it was.
 #
 # A run is made in parts, one a job: each takes its share of the blocks of chains, in any order, on any machine that
-# shares the folder of resume states (MODEL_COLLAPSE_CACHE); the record is what they add up to, whatever the order.
+# shares the folder of resume states (MODEL_COLLAPSE_CACHE); the record is what they add up to, whatever the order. Runs
+# that start from a base which does not come with the project wait for it to be made.
 #
 #   --config profile=paper               another scale than the archive's own, for the families that have it
 #   --config only=gmm,vae/long-replace   some families, or some of their studies
@@ -43,6 +44,7 @@ RUNS = [
 ]
 RUN = (
     "model-collapse run {wildcards.family} --study {wildcards.study} --profile {wildcards.profile} --seed {params.seed}"
+    " --results data/results"
 )
 
 
@@ -59,6 +61,17 @@ def seed(wildcards):
 
 def threads_of(wildcards):
     return family(wildcards.family).configure(wildcards.study, wildcards.profile)[0].threads
+
+
+def base_of(wildcards):
+    """What a language model starts from, where that is a base of the project's own that has to be made first."""
+    if wildcards.family != "llm":
+        return []
+    from model_collapse.llm.base import SHAPES, base_root
+
+    name = family("llm").configure(wildcards.study, wildcards.profile)[0].base
+    to_make = name in SHAPES and SHAPES[name].pretrained and not (base_root() / name).is_dir()
+    return [f"_build/archive/base/{name}"] if to_make else []
 
 
 def parts_of(wildcards):
@@ -88,7 +101,20 @@ rule archive:
         RUNS,
 
 
+rule base:
+    output:
+        touch("_build/archive/base/{base}"),
+    resources:
+        mem_mb=32_000,
+        runtime=MOST_MINUTES,
+        gpu=1,
+    shell:
+        "model-collapse pretrain {wildcards.base}"
+
+
 rule part:
+    input:
+        base_of,
     output:
         temp(touch("_build/archive/{family}/{profile}-{study}.{part}-{parts}")),
     params:
@@ -111,7 +137,7 @@ rule record:
         seed=seed,
     threads: 1
     resources:
-        mem_mb=4_000,
-        runtime=20,
+        mem_mb=lambda wildcards, attempt: 4_000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
     shell:
         RUN

@@ -63,7 +63,7 @@ exec "$bin/model-collapse" "\$@"
 WRAPPER
 chmod +x "$home/bin/model-collapse"
 export PATH="$home/bin:$bin:$PATH"
-export MODEL_COLLAPSE_CACHE="$home/cache" MODEL_COLLAPSE_RESULTS="$home/made/data/results"
+export MODEL_COLLAPSE_CACHE="$home/cache"
 mkdir "$home/made"
 "$bin/python" -m snakemake --snakefile workflow/archive.smk --directory "$home/made" \
   --workflow-profile workflow/profiles/slurm --config profile=smoke "only=$studies" \
@@ -73,7 +73,8 @@ mkdir "$home/made"
 echo
 squeue --states all --format "%.6i %.12T %.5C %.8m %.10l %.10M"
 echo "jobs ended well: $(squeue --states COMPLETED --noheader | wc -l), failed: $(squeue --states FAILED --noheader | wc -l)"
-[ "$(squeue --states COMPLETED --noheader | wc -l)" -eq 8 ] && [ "$(squeue --states FAILED --noheader | wc -l)" -eq 1 ]
+[ "$(squeue --states COMPLETED --noheader | wc -l)" -eq 8 ]
+[ "$(squeue --states FAILED --noheader | wc -l)" -eq 1 ]
 for name in $(echo "$studies" | tr , ' '); do
   "$bin/model-collapse" verify "${name/\//\/smoke-}" --results "$home/made/data/results"
 done

@@ -63,6 +63,13 @@ class Compute:
     device: str
     precision: str
 
+    @property
+    def name(self) -> str:
+        """In words: cpu, or the model of the GPU."""
+        import torch
+
+        return torch.cuda.get_device_name() if self.device == "cuda" else self.device
+
     def autocast(self):
         """A context in which torch multiplies in the chosen precision."""
         import torch
@@ -153,8 +160,8 @@ def threads(count: int) -> Iterator[None]:
                 torch.set_num_threads(before)
 
 
-def machine(thread_count: int) -> dict[str, object]:
-    """What the manifest says of the machine: no host name, no user, no path."""
+def machine(thread_count: int, where: Compute | None = None) -> dict[str, object]:
+    """What the manifest says of the machine, and of where on it networks ran: no host name, no user, no path."""
     name, flags = processor()
     return {
         "processor": name,
@@ -166,7 +173,7 @@ def machine(thread_count: int) -> dict[str, object]:
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "packages": packages(),
-    }
+    } | ({"device": where.name, "precision": where.precision} if where else {})
 
 
 def packages() -> dict[str, str]:

@@ -27,7 +27,7 @@ from .claims import CLAIMS
 from .datasets import DataError
 from .families import FAMILIES, family
 from .planning import staleness
-from .runs import ConfigError
+from .runs import BaseConfig, ConfigError, NetworkConfig
 from .runs.blocks import run_block
 
 __all__ = ["GRADES", "SCORECARD", "Verified", "check_verdicts", "verify"]
@@ -152,6 +152,10 @@ def _rerun(record: Record, run: str) -> str:
     """Make the first generations of the first block anew, in the first and the last arm; why not, where it was not."""
     said, chosen = record.manifest, family(record.manifest["family"])
     config, arms = chosen.recorded(said)
+    try:
+        config = _as_made(config, said["machine"])
+    except ConfigError as error:
+        return str(error)
     data = None
     if said["data"] is not None:
         with contextlib.suppress(DataError):
@@ -170,6 +174,24 @@ def _rerun(record: Record, run: str) -> str:
             )  # fmt: skip
         _compare(record, run, arm, short.measured(), metrics, "run again")
     return ""
+
+
+def _as_made(config: BaseConfig, machine: dict) -> BaseConfig:
+    """The configuration with the device and the precision that networks had, whatever today's rule would choose.
+
+    Manifests did not always say them: those records were made on processors, and the matrix units are named.
+    """
+    if not isinstance(config, NetworkConfig):
+        return config
+    there = machine.get("device", "cpu")
+    precision = machine.get("precision") or ("bf16" if "amx_tile" in machine["instructions"] else "fp32")
+    config = dataclasses.replace(config, device="cpu" if there == "cpu" else "cuda", precision=precision)
+    here = config.compute()
+    if here.name != there:
+        raise ConfigError(f"it was made on {there}, and here is {here.name}")
+    if there == "cpu" and precision == "bf16" and device.compute("cpu").precision != "bf16":
+        raise ConfigError("it was made in bf16, for which this processor has no units")
+    return config
 
 
 def _compare(

@@ -80,7 +80,13 @@ class Run:
 
 
 def killed(process: subprocess.Popen, run: Run, wait: float) -> bool:
-    """Kill a process `wait` seconds after its first phase began; whether it was still there to be killed."""
+    """Kill a process `wait` seconds after its first phase began, or while it starts; whether it was still there.
+
+    A `wait` below 0 counts from when the process began.
+    """
+    if wait < 0:
+        time.sleep(-wait)
+        process.kill()
     while process.poll() is None and not run.phases():
         time.sleep(0.002)
     if process.poll() is None:
@@ -89,6 +95,11 @@ def killed(process: subprocess.Popen, run: Run, wait: float) -> bool:
     ended = process.wait()
     assert ended in (0, -signal.SIGKILL)
     return ended != 0
+
+
+def moment(draw: random.Random, whole: float) -> float:
+    """When to kill: one time in five while the process starts, else anywhere in the run, its writing included."""
+    return -draw.uniform(0, 3) if draw.random() < 0.2 else draw.uniform(0, whole)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
@@ -104,8 +115,7 @@ def test_kills_cost_at_most_the_step_in_hand(name, tmp_path):
         run = Run(name, tmp_path / f"run{told['runs']}")
         told["runs"] += 1
         kills = 0
-        # several kills to a run, each soon enough that some work is left for the next
-        while told["tried"] + kills < KILLS and killed(run.begin(), run, draw.uniform(0, (times[-1] - times[0]) * 0.6)):
+        while told["tried"] + kills < KILLS and killed(run.begin(), run, moment(draw, times[-1] - times[0])):
             kills += 1
         told["tried"] += kills
         assert run.begin().wait() == 0

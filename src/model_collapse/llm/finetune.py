@@ -8,8 +8,7 @@ share each batch between them, and all make the same steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,10 +92,7 @@ def fine_tune(
         for group in optimiser.param_groups:
             group["lr"] = schedule.rate_at(epoch)
         order = np.random.default_rng(seeds[epoch, 0]).permutation(len(ids))[:rows]
-        with (
-            seeded(np.random.default_rng([seeds[epoch, 1], accelerator.process_index])),  # dropout
-            _plain_attention(model, compute),
-        ):
+        with seeded(np.random.default_rng([seeds[epoch, 1], accelerator.process_index])):  # dropout
             loss = _epoch(wrapped, optimiser, blocks, order, schedule.batch, accelerator, compute)
         if not np.isfinite(loss):
             raise Diverged(f"epoch {epoch + 1}: the loss is {loss}")
@@ -105,20 +101,6 @@ def fine_tune(
         on(epoch, loss)
     best.give(model)
     return model.eval()
-
-
-@contextmanager
-def _plain_attention(model: PreTrainedModel, compute: Compute) -> Iterator[None]:
-    """Learn without fused attention on a processor, where its gradient takes a third of a step on blocks of 64."""
-    if compute.device != "cpu":
-        yield
-        return
-    fused = model.config._attn_implementation
-    model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(fused)
 
 
 class _Best:

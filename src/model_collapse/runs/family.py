@@ -167,13 +167,13 @@ class Family:
         plan = self.plan(study, profile, seed=seed, data=data, name=name, **changes)
         options = {"checkpoint": checkpoint, "on": on}
         if save is None:
-            started = self._started(rules, plan.config.threads)
+            started = self._started(rules, plan.config)
             return self._merged(plan, started, self._blocks(plan, plan.blocks(), None, progress, options))
         target = self._target(save, plan)
         if (target / "manifest.json").exists():
             return self._finished(target, plan)
         archive.probe(target.parent)  # what cannot be saved is not begun
-        started = archive.once(plan.folder / "started.json", lambda: self._started(rules, plan.config.threads))
+        started = archive.once(plan.folder / "started.json", lambda: self._started(rules, plan.config))
         if shard:
             self._blocks(plan, plan.blocks()[shard[0] - 1 :: shard[1]], plan.folder, progress, options)
             return None
@@ -264,12 +264,12 @@ class Family:
             "data": data.card() if data is not None else None,
         }
 
-    def _started(self, rules: dict[str, str] | None, threads: int) -> dict[str, Any]:
+    def _started(self, rules: dict[str, str] | None, config: BaseConfig) -> dict[str, Any]:
         return {
             "rules": rules or {},
             "source": archive.tree_digest(Path(__file__).parents[1]),
             "begun": time.strftime("%Y-%m-%d", time.gmtime()),
-            "machine": device.machine(threads),
+            "machine": device.machine(config.threads, config.compute()),
         }
 
     def _finished(self, target: Path, plan: Plan) -> Record:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import archive
+from ..device import Compute
 from ..regimes import Regime, make_regime
 from ..remedies import make_remedy
 
@@ -107,6 +108,10 @@ class BaseConfig:
         wanted = regime.n_real * self.generations
         need = f"{self.generations} generations of {regime.n_real} fresh {what} need {wanted} set aside, not {held}"
         self.require(regime.name != "fresh" or held == 0 or held >= wanted, f"{need}: {advice}")
+
+    def compute(self) -> Compute | None:
+        """Where and how networks are computed; None where there are none."""
+        return None
 
     def make_regime(self) -> Regime:
         return make_regime(self.regime, share=self.share, n_real=self.n_real, n_synthetic=self.n_synthetic)
