@@ -85,8 +85,8 @@ def their_samples() -> float:
 def our_steps() -> float:
     """One epoch of `STEPS` steps."""
     model, rows = copy.deepcopy(_model()), STEPS * BATCH
-    rng, compute = np.random.default_rng(0), device.compute()
-    return _timed(lambda: fine_tune(model, _ids(rows), rows, Schedule(1, BATCH), rng, compute), rows * BLOCK)
+    schedule, rng, compute = Schedule(1, BATCH, attention="plain"), np.random.default_rng(0), device.compute()
+    return _timed(lambda: fine_tune(model, _ids(rows), rows, schedule, rng, compute), rows * BLOCK)
 
 
 def their_steps() -> float:

@@ -270,6 +270,20 @@ def test_learning_learns_and_the_rate_is_annealed():
     assert rates[0] == 2e-5 and rates[5] == pytest.approx(1e-6) and rates == sorted(rates, reverse=True)
 
 
+def test_attention_is_a_matter_of_pace():
+    """Both kinds learn the same up to rounding, and the model has its own kind again afterwards."""
+    kinds, losses = [], []
+    for kind in ("fused", "plain"):
+        model = opt()
+        before = model.config._attn_implementation
+        model.register_forward_pre_hook(lambda model, _: kinds.append(model.config._attn_implementation))
+        rng, note = np.random.default_rng(0), lambda epoch, loss: losses.append(loss)
+        fine_tune(model, some_ids(32, 16), 32, Schedule(2, 8, 1e-2, kind), rng, CPU, on=note)
+        assert model.config._attn_implementation == before
+    assert kinds == [before] * 8 + ["eager"] * 8 and before != "eager"
+    assert losses[2:] == pytest.approx(losses[:2], rel=1e-4) and losses[1] < 0.99 * losses[0]
+
+
 @pytest.mark.parametrize("stopped", [None, 0, 1])
 def test_the_weights_of_the_best_epoch_write(stopped, tmp_path):
     """A judge that likes the second epoch best gets its weights, whether the fit was stopped on the way or not."""

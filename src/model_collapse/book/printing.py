@@ -21,12 +21,13 @@ LEFT_OUT = """() => [
     ...[...document.images].filter(image => !image.naturalWidth).map(image => image.getAttribute("src")),
     ...[...document.querySelectorAll(".math")].filter(e => !e.querySelector("mjx-container")).map(e => e.textContent)
 ]"""
-# What is for the screen stays on the screen; a figure and its caption stay on one sheet.
+# What is for the screen stays on the screen; a figure and its caption stay on one sheet, and so does code in its frame.
 PRINT = """
 header, footer, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .explorable, .animation .controls,
 .prev-next-footer, .headerlink, .tocsection { display: none !important; }
 .bd-article-container, .bd-main, .bd-content { max-width: 100% !important; display: block !important; }
-figure, .animation, tr { break-inside: avoid; }
+figure, .animation, tr, div.cell_input, div[class*="highlight-"] { break-inside: avoid; }
+details:not([open]) { display: none !important; }
 .toctree-wrapper > section { break-before: page; }
 pre { white-space: pre-wrap !important; }
 """
