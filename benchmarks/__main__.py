@@ -15,7 +15,7 @@ from pathlib import Path
 
 from model_collapse import device
 
-from . import accumulate_memory, gan_step, gaussian_chains, gmm_fit, llm_steps, vae_epoch
+from . import accumulate_memory, gan_step, gaussian_chains, gmm_fit, llm_steps, matrix_rate, vae_epoch
 
 RESULTS = Path(__file__).parents[1] / "data" / "results" / "benchmarks"
 REPEATS = 5
@@ -37,6 +37,8 @@ class Benchmark:
         Threads of ours.
     also : callable or None
         ``also(ours)`` gives what else is worth knowing of our measurement.
+    profiled : bool
+        Whether to tell which of torch's operators take the time of ours.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Benchmark:
     at_most: float = float("inf")
     threads: int = 1
     also: Callable[[float], dict] | None = None
+    profiled: bool = False
 
     def met(self, result: dict) -> bool:
         return result["ratio"] >= self.bar and result["ours"] <= self.at_most
@@ -55,6 +58,8 @@ class Benchmark:
     def run(self) -> dict:
         pairs = [(self.theirs(), self.ours()) for _ in range(REPEATS)]
         theirs, ours = (statistics.median(side) for side in zip(*pairs, strict=True))
+        also = self.also(ours) if self.also else {}
+        also |= {"operators": matrix_rate.operators(self.ours)} if self.profiled else {}
         return {
             "name": self.name,
             "what": self.what,
@@ -67,7 +72,7 @@ class Benchmark:
             "all": [{"theirs": t, "ours": o} for t, o in pairs],
             "machine": device.machine(self.threads),
             "load": device.load_average(),
-        } | ({"also": self.also(ours)} if self.also else {})
+        } | ({"also": also} if also else {})
 
 
 BENCHMARKS = [
@@ -115,6 +120,7 @@ BENCHMARKS = [
         bar=vae_epoch.bar(),
         threads=vae_epoch.THREADS,
         also=vae_epoch.also,
+        profiled=True,
     ),
     Benchmark(
         "llm-beam",
@@ -125,6 +131,7 @@ BENCHMARKS = [
         bar=4,
         threads=llm_steps.THREADS,
         also=llm_steps.equal_rows,
+        profiled=True,
     ),
     Benchmark(
         "llm-sample",
@@ -134,7 +141,7 @@ BENCHMARKS = [
         llm_steps.their_samples,
         bar=3,
         threads=llm_steps.THREADS,
-        also=llm_steps.what_sampling_does,
+        profiled=True,
     ),
     Benchmark(
         "llm-train",
@@ -145,6 +152,7 @@ BENCHMARKS = [
         bar=1.3,
         threads=llm_steps.THREADS,
         also=llm_steps.rate,
+        profiled=True,
     ),
     Benchmark(
         "gan-step",
@@ -155,6 +163,7 @@ BENCHMARKS = [
         bar=gan_step.bar(),
         threads=gan_step.THREADS,
         also=gan_step.also,
+        profiled=True,
     ),
 ]
 

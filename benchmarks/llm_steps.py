@@ -111,20 +111,14 @@ def equal_rows(_: float) -> dict[str, float]:
             theirs = model.generate(prompts, attention_mask=torch.ones_like(prompts), **options)[:, BLOCK:]
             ours = write(model, prompts, BLOCK, Decoding(5))
         found[f"equal_rows_{precision}"] = float((ours == theirs).all(dim=1).float().mean())
-    return found | {"operators": matrix_rate.operators(our_beams)}
-
-
-def what_sampling_does(_: float) -> dict[str, dict[str, float]]:
-    """What takes the time of sampling."""
-    return {"operators": matrix_rate.operators(our_samples)}
+    return found
 
 
 def rate(microseconds: float) -> dict[str, float | str]:
-    """How much of the rate of large matrix products learning reaches, and what takes its time."""
+    """How much of the rate of large matrix products learning reaches."""
     model, ids = copy.deepcopy(_model()).train(), torch.from_numpy(_ids(BATCH))
 
     def step() -> None:
         token_losses(model, ids).mean().backward()
 
-    reached = matrix_rate.reached(step, microseconds * BATCH * BLOCK / 1e3, THREADS)
-    return reached | {"operators": matrix_rate.operators(our_steps)}
+    return matrix_rate.reached(step, microseconds * BATCH * BLOCK / 1e3, THREADS)

@@ -68,6 +68,6 @@ def test_the_scale_of_the_papers_is_what_records_took_times_its_work(tmp_path, m
     assert one.cores == pytest.approx(of_paper * took.seconds / took.work / 3600)
     assert one.gpu == pytest.approx(one.cores / 50) == one.cluster
     assert (one.runs, one.jobs) == (13, sum(planning.parts("vae", s, "paper") for s in family("vae").studies))
-    pace = planning.pace("vae", tmp_path)
+    pace = planning.pace("vae", planning.taken(tmp_path, "vae"))
     longest = max(planning.hours("vae", s, "paper", pace) / planning.parts("vae", s, "paper") for s in vae.STUDIES)
     assert many.cluster == pytest.approx(longest / 50), "no job can be shared between two"

@@ -12,6 +12,8 @@ from model_collapse.cli import main
 from model_collapse.theory import discrete, gaussian
 from model_collapse.verification import check_verdicts, verify
 
+EVERYWHERE = {"sse2", "asimd"}  # one of which every processor has
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
@@ -51,10 +53,11 @@ def test_grades(mixture, normal):
 
 
 def test_networks_are_run_again_in_the_precision_that_the_record_had(home, monkeypatch):
+    options = {"save": home, "progress": False, "device": "cpu"}
     monkeypatch.setattr(device, "MATRIX_UNITS", set())
-    single = vae.FAMILY.run("stored-replace", "smoke", save=home, progress=False)
-    monkeypatch.setattr(device, "MATRIX_UNITS", device.processor()[1])
-    half = vae.FAMILY.run("stored-replace", "smoke", save=home, progress=False, name="half")
+    single = vae.FAMILY.run("stored-replace", "smoke", name="single", **options)
+    monkeypatch.setattr(device, "MATRIX_UNITS", EVERYWHERE)
+    half = vae.FAMILY.run("stored-replace", "smoke", name="half", **options)
     assert [made.manifest["machine"]["precision"] for made in (single, half)] == ["fp32", "bf16"]
     assert {made.manifest["machine"]["device"] for made in (single, half)} == {"cpu"}
     assert not single.metrics["value"].equals(half.metrics["value"])
@@ -67,7 +70,27 @@ def test_networks_are_run_again_in_the_precision_that_the_record_had(home, monke
     assert found.grade != "re-run" and "it was made in bf16, for which this processor has no units" in found.notes
     on_another = forged(older, manifest={"machine": single.manifest["machine"] | {"device": "Some GPU"}})
     found = verify(on_another, full=True)
-    assert found.grade != "re-run" and "is not there" in found.notes[-1]
+    assert found.grade != "re-run" and "it was made on Some GPU, and here is cpu" in found.notes
+
+
+def test_arms_of_different_precisions_are_run_again_each_in_its_own(home, monkeypatch):
+    monkeypatch.setattr(device, "MATRIX_UNITS", EVERYWHERE)
+    both = vae.FAMILY.run("precision", "smoke", save=home, progress=False)
+    assert both.arms == ["precision=fp32", "precision=bf16"]
+    assert verify(both.path, full=True).grade == "re-run"
+    monkeypatch.setattr(device, "MATRIX_UNITS", set())
+    assert "it was made in bf16, for which this processor has no units" in verify(both.path, full=True).notes
+
+
+def test_a_run_goes_on_in_the_precision_that_it_began_with(home, monkeypatch):
+    monkeypatch.setattr(device, "MATRIX_UNITS", set())
+    options = {"progress": False, "chains": 2, "device": "cpu"}
+    alone = vae.FAMILY.run("stored-replace", "smoke", **options)
+    vae.FAMILY.run("stored-replace", "smoke", save=home, shard=(1, 2), **options)
+    monkeypatch.setattr(device, "MATRIX_UNITS", EVERYWHERE)
+    merged = vae.FAMILY.run("stored-replace", "smoke", save=home, **options)
+    assert merged.manifest["machine"]["precision"] == "fp32"
+    assert merged.metrics.equals(alone.metrics)
 
 
 def test_a_run_on_a_persons_own_data_is_replayed_and_says_why_not_more(home, tmp_path):

@@ -17,12 +17,13 @@ import functools
 import math
 
 from model_collapse.families import FAMILIES, family
-from model_collapse.planning import NETWORKS, hours, pace, parts
+from model_collapse.places import results_root
+from model_collapse.planning import NETWORKS, hours, pace, parts, taken
 
 SEED = 2024
 # One side of a two-sample test must share no randomness with the other.
 OTHERS = {"blob-batched": 2025, "blob-replace-warm": 2025, "two-replace-warm": 2025}
-PACE = functools.cache(pace)
+PACE = functools.cache(lambda name: pace(name, taken(results_root(), name)))
 ONLY = set(str(config["only"]).split(",")) if "only" in config else set()
 MOST_MINUTES = int(config.get("most_minutes", 1440))
 KNOWN = {name for name in FAMILIES} | {f"{name}/{study}" for name in FAMILIES for study in family(name).studies}

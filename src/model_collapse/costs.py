@@ -82,7 +82,7 @@ def records(root: Path | None = None) -> pd.DataFrame:
     """What the records of the families with networks took: family, run, work (in its units), seconds, threads, and the
     seconds ``expected`` at the pace of the family."""
     tables = {name: taken(root or results_root(), name) for name in NETWORKS}
-    told = [t.assign(family=name, expected=t["work"] * pace(name, root)) for name, t in tables.items()]
+    told = [t.assign(family=name, expected=t["work"] * pace(name, t)) for name, t in tables.items()]
     return pd.concat(told, ignore_index=True)
 
 
@@ -101,7 +101,7 @@ def paper_scale(nodes: int, faster: float, root: Path | None = None) -> pd.DataF
     """
     found = []
     for name in NETWORKS:
-        seconds = pace(name, root)
+        seconds = pace(name, taken(root or results_root(), name))
         runs = [(hours(name, study, FULL, seconds), parts(name, study, FULL)) for study in family(name).studies]
         cores = sum(whole for whole, _ in runs)
         longest = max(whole / count for whole, count in runs)

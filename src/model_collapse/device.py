@@ -9,9 +9,10 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,12 @@ __all__ = [
     "Compute",
     "DeviceError",
     "compute",
+    "has_matrix_units",
     "leads",
     "load_average",
     "machine",
     "packages",
+    "precision_of",
     "processor",
     "seeded",
     "threads",
@@ -43,6 +46,7 @@ RECORDED_PACKAGES = (
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
 MATRIX_UNITS = {"amx_bf16", "avx512_bf16", "bf16"}  # of a processor, as the system names them
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "sve", "bf16")  # worth recording
 
 
 class DeviceError(ValueError):
@@ -101,11 +105,25 @@ def compute(device: str = "auto", precision: str = "auto") -> Compute:
     if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device 'cuda' is not there: take --set device=cpu, or leave it out")
     if precision == "auto":
-        fast = torch.cuda.is_bf16_supported() if device == "cuda" else bool(MATRIX_UNITS & processor()[1])
+        fast = torch.cuda.is_bf16_supported() if device == "cuda" else has_matrix_units(processor()[1])
         precision = "bf16" if fast else "fp32"
     if device == "cpu":
         _keep_freed_memory()
     return Compute(device, precision)
+
+
+def has_matrix_units(instructions: Iterable[str]) -> bool:
+    """Whether a processor of these instruction sets has units for bf16."""
+    return not MATRIX_UNITS.isdisjoint(instructions)
+
+
+def precision_of(machine: Mapping[str, Any]) -> str:
+    """The precision that the rule gave to networks on a machine, as `machine` and manifests describe it.
+
+    The first manifests do not say it, but name ``amx_tile``, which comes with units for bf16.
+    """
+    known = machine["instructions"]
+    return machine.get("precision") or ("bf16" if "amx_tile" in known or has_matrix_units(known) else "fp32")
 
 
 @functools.cache
@@ -160,12 +178,12 @@ def threads(count: int) -> Iterator[None]:
                 torch.set_num_threads(before)
 
 
-def machine(thread_count: int, where: Compute | None = None) -> dict[str, object]:
+def machine(thread_count: int, where: Compute | None = None) -> dict[str, Any]:
     """What the manifest says of the machine, and of where on it networks ran: no host name, no user, no path."""
     name, flags = processor()
     return {
         "processor": name,
-        "instructions": [flag for flag in ("avx2", "avx512f", "amx_tile", "asimd", "sve") if flag in flags],
+        "instructions": [flag for flag in INSTRUCTIONS if flag in flags],
         "cores": os.cpu_count(),
         "threads": thread_count,
         "processes": int(os.environ.get("WORLD_SIZE", "1")),

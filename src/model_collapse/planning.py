@@ -14,7 +14,6 @@ from .claims import CLAIMS, Claim
 from .datasets import DataError
 from .datasets.fetching import at_hand_only
 from .families import FAMILIES, family
-from .places import results_root
 from .runs import BaseConfig, ConfigError, Family
 
 __all__ = ["FULL", "NETWORKS", "Item", "archived", "hours", "pace", "parts", "plan", "staleness", "taken"]
@@ -75,7 +74,7 @@ def plan(root: Path, profile: str | None = None, table: Sequence[Claim] = CLAIMS
         waits = {need for need in claim.needs.values() if need in lacking}
         for need in waits:
             gains[need] += 1 / len(waits)
-    paces = {name: pace(name, root) for name in FAMILIES}
+    paces = {name: pace(name, taken(root, name)) for name in FAMILIES}
     items = [
         Item(*need, scale, state, gains[need], *_cost(*need, state, scale, paces.get(need[0])))
         for need, state in lacking.items()
@@ -84,15 +83,14 @@ def plan(root: Path, profile: str | None = None, table: Sequence[Claim] = CLAIMS
     return sorted(items, key=lambda item: (-item.verdicts_per_hour, -item.verdicts, item.family, item.study))
 
 
-def hours(name: str, study: str, profile: str, pace: float) -> float:
-    """Estimated hours of one run on its own cores, at that many seconds for a unit of its work (see `pace`)."""
+def hours(name: str, study: str, profile: str, seconds: float) -> float:
+    """Estimated hours of one run on its own cores, at so many seconds for a unit of its work (see `pace`)."""
     config, arms = family(name).configure(study, profile)
-    return family(name).amount(config, arms) * pace / 3600
+    return family(name).amount(config, arms) * seconds / 3600
 
 
-def pace(name: str, root: Path | None = None) -> float:
-    """Seconds for a unit of the family's work: the median over its records under `root`, else what its module says."""
-    records = taken(root or results_root(), name)
+def pace(name: str, records: pd.DataFrame) -> float:
+    """Seconds for a unit of the family's work: the median over its records (see `taken`), else what its module says."""
     return float((records["seconds"] / records["work"]).median()) if len(records) else family(name).pace
 
 
@@ -190,9 +188,9 @@ def _state(root: Path, name: str, study: str, profile: str) -> str:
     return f"stale: {differs} differs" if differs else ""
 
 
-def _cost(name: str, study: str, state: str, profile: str, pace: float | None) -> tuple[float | None, int, bool]:
+def _cost(name: str, study: str, state: str, profile: str, seconds: float | None) -> tuple[float | None, int, bool]:
     """Hours, cores, and whether it wants a GPU."""
     if state == NOT_BUILT:
         return None, 1, name in NETWORKS
     config, _ = family(name).configure(study, profile)
-    return hours(name, study, profile, pace), config.threads, profile in family(name).gpu
+    return hours(name, study, profile, seconds), config.threads, profile in family(name).gpu

@@ -27,7 +27,7 @@ from .claims import CLAIMS
 from .datasets import DataError
 from .families import FAMILIES, family
 from .planning import staleness
-from .runs import BaseConfig, ConfigError, NetworkConfig
+from .runs import BaseConfig, ConfigError
 from .runs.blocks import run_block
 
 __all__ = ["GRADES", "SCORECARD", "Verified", "check_verdicts", "verify"]
@@ -152,8 +152,9 @@ def _rerun(record: Record, run: str) -> str:
     """Make the first generations of the first block anew, in the first and the last arm; why not, where it was not."""
     said, chosen = record.manifest, family(record.manifest["family"])
     config, arms = chosen.recorded(said)
+    ends = list(dict.fromkeys([0, len(arms) - 1]))
     try:
-        config = _as_made(config, said["machine"])
+        made = {n: _as_made(dataclasses.replace(config, **list(arms.values())[n]), said["machine"]) for n in ends}
     except ConfigError as error:
         return str(error)
     data = None
@@ -162,36 +163,27 @@ def _rerun(record: Record, run: str) -> str:
             data = chosen.load(config, None) if config.variant != chosen.data_variant else None
         if data is None or data.card() != said["data"]:
             return f"its data, {said['data']['name']}, are not at hand"
-    for number, (arm, settings) in enumerate(arms.items()):
-        if 0 < number < len(arms) - 1:
-            continue
-        short = dataclasses.replace(config, **settings, generations=min(RERUN_TO, config.generations))
+    for number, whole in made.items():
+        short = dataclasses.replace(whole, generations=min(RERUN_TO, config.generations))
         chains, seed = min(config.block, config.chains), (said["seed"], number, 0)
         with device.threads(config.threads):
             metrics = run_block(
                 short, chains, seed, chosen.build, chosen.restore, data=data, state=None, checkpoint=math.inf,
                 on=lambda phase, g: None, tick=lambda steps: None,
             )  # fmt: skip
-        _compare(record, run, arm, short.measured(), metrics, "run again")
+        _compare(record, run, list(arms)[number], short.measured(), metrics, "run again")
     return ""
 
 
 def _as_made(config: BaseConfig, machine: dict) -> BaseConfig:
-    """The configuration with the device and the precision that networks had, whatever today's rule would choose.
-
-    Manifests did not always say them: those records were made on processors, and the matrix units are named.
-    """
-    if not isinstance(config, NetworkConfig):
-        return config
-    there = machine.get("device", "cpu")
-    precision = machine.get("precision") or ("bf16" if "amx_tile" in machine["instructions"] else "fp32")
-    config = dataclasses.replace(config, device="cpu" if there == "cpu" else "cuda", precision=precision)
-    here = config.compute()
-    if here.name != there:
+    """The configuration as it was computed there, whatever today's rule would choose."""
+    made = config.as_made(machine)
+    here, there = made.compute(), machine.get("device", "cpu")
+    if here and here.name != there:
         raise ConfigError(f"it was made on {there}, and here is {here.name}")
-    if there == "cpu" and precision == "bf16" and device.compute("cpu").precision != "bf16":
+    if here == device.Compute("cpu", "bf16") and not device.has_matrix_units(device.processor()[1]):
         raise ConfigError("it was made in bf16, for which this processor has no units")
-    return config
+    return made
 
 
 def _compare(

@@ -174,6 +174,7 @@ class Family:
             return self._finished(target, plan)
         archive.probe(target.parent)  # what cannot be saved is not begun
         started = archive.once(plan.folder / "started.json", lambda: self._started(rules, plan.config))
+        plan = dataclasses.replace(plan, config=plan.config.as_made(started["machine"]))
         if shard:
             self._blocks(plan, plan.blocks()[shard[0] - 1 :: shard[1]], plan.folder, progress, options)
             return None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from .. import archive, device
 from ..places import cache_root
@@ -16,6 +16,7 @@ __all__ = ["Diverged", "NetworkConfig", "fitting"]
 
 # What only matters after generation 0, or for how many chains there are.
 LATER = ("chains", "generations", "regime", "variant", "share", "n_real", "n_synthetic", "grid", "marks", "remedy")
+CHOSEN = ("device", "precision")  # what `compute` says
 
 
 class Diverged(ArithmeticError):
@@ -74,6 +75,21 @@ class NetworkConfig(BaseConfig):
         except device.DeviceError as error:
             raise ConfigError(str(error)) from None
 
+    def as_made(self, machine: Mapping[str, Any]) -> Self:
+        """The configuration with the device and precision that networks had there, where it leaves them to the rule.
+
+        Raises
+        ------
+        ConfigError
+            Where this machine lacks the device.
+        """
+        there = "cpu" if machine.get("device", "cpu") == "cpu" else "cuda"
+        on = there if self.device == "auto" else self.device
+        precision = device.precision_of(machine) if self.precision == "auto" else self.precision
+        made = replace(self, device=on, precision=precision)
+        made.compute()
+        return made
+
     def first_network(
         self, family: str, protocol: int, seed: tuple[int, ...], data: dict[str, Any], later: Container[str] = ()
     ) -> Path:
@@ -83,7 +99,7 @@ class NetworkConfig(BaseConfig):
         `later`) share it, chain by chain; the file's name is a hash of all that it depends on, the data's card
         included.
         """
-        said = {name: value for name, value in asdict(self).items() if name not in LATER and name not in later}
+        said = {name: value for name, value in asdict(self).items() if name not in {*LATER, *CHOSEN, *later}}
         said |= {"protocol": protocol, "seed": seed, "data": data, "compute": vars(self.compute())}
         said |= {"on": device.processor()[0], "torch": device.packages()["torch"]}
         return cache_root() / family / f"first-{archive.digest(said)[:32]}.state"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -112,6 +112,10 @@ class BaseConfig:
     def compute(self) -> Compute | None:
         """Where and how networks are computed; None where there are none."""
         return None
+
+    def as_made(self, machine: Mapping[str, Any]) -> Self:
+        """The configuration that says itself what was chosen by rule on the machine that a manifest names."""
+        return self
 
     def make_regime(self) -> Regime:
         return make_regime(self.regime, share=self.share, n_real=self.n_real, n_synthetic=self.n_synthetic)
