@@ -18,6 +18,7 @@ from model_collapse.archive import ArchiveError
 from model_collapse.checkpoints import take
 from model_collapse.datasets import DataError
 from model_collapse.llm import base as llm_base
+from model_collapse.llm import finetune
 from model_collapse.llm.base import SHAPES, load_base, pretrain
 from model_collapse.llm.decoding import Decoding, write
 from model_collapse.llm.finetune import Schedule, fine_tune, token_losses
@@ -184,6 +185,27 @@ def test_beam_search_writes_what_the_library_writes(penalty, likely_end):
     theirs = model.generate(prompts, attention_mask=torch.ones_like(prompts), repetition_penalty=penalty, **plain)
     ours = write(model, prompts, 12, Decoding(5, penalty=penalty))
     assert torch.equal(ours, theirs[:, 12:]) and (ours != 2).all()
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
+def test_losses_of_tokens_have_the_bits_of_the_library_s(kind):
+    """Losses and gradients, of more logits than are looked at together, under unequal weights."""
+    rows, width = 70, 5000
+    rng = torch.Generator().manual_seed(0)
+    given = torch.randn(rows, width, generator=rng).mul_(4).to(kind)
+    targets = torch.randint(width, (rows,), generator=rng)
+    weights = torch.rand(rows, generator=rng)
+
+    def both(losses_of):
+        logits = given.clone().requires_grad_()
+        losses = losses_of(logits)
+        (losses * weights).sum().backward()
+        return losses.detach(), logits.grad
+
+    theirs = both(lambda logits: torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none"))
+    ours = both(lambda logits: finetune._CrossEntropy.apply(logits, targets))
+    assert rows * width > finetune._CrossEntropy.FEW
+    assert all(torch.equal(x, y) for x, y in zip(ours, theirs, strict=True))
 
 
 def test_a_beam_is_worth_more_than_greed():
