@@ -27,6 +27,7 @@ __all__ = [
     "packages",
     "precision_of",
     "processor",
+    "rows_in_cache",
     "seeded",
     "threads",
 ]
@@ -46,6 +47,7 @@ RECORDED_PACKAGES = (
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
 MATRIX_UNITS = {"amx_bf16", "avx512_bf16", "bf16"}  # of a processor, as the system names them
+CACHED = 2**18  # numbers in single precision that stay in the cache of one core
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "asimd", "sve", "bf16")  # worth recording
 
 
@@ -124,6 +126,11 @@ def precision_of(machine: Mapping[str, Any]) -> str:
     """
     known = machine["instructions"]
     return machine.get("precision") or ("bf16" if "amx_tile" in known or has_matrix_units(known) else "fp32")
+
+
+def rows_in_cache(x) -> int:
+    """How many rows of a tensor to take at a time, so that they stay in a processor's cache; all of them on a GPU."""
+    return max(CACHED * len(x) // x.numel(), 1) if x.device.type == "cpu" else len(x)
 
 
 @functools.cache

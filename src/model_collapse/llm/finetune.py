@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from ..checkpoints import fill, get, go_on, keep, put, take
-from ..device import Compute, seeded
+from ..device import Compute, rows_in_cache, seeded
 from ..runs import Diverged
 
 __all__ = ["Schedule", "fine_tune", "token_losses"]
@@ -49,22 +49,15 @@ def token_losses(model: PreTrainedModel, blocks: torch.Tensor) -> torch.Tensor:
     """
     there = torch.arange(blocks.shape[1] - 1, device=blocks.device)
     logits = model(input_ids=blocks, logits_to_keep=there).logits.flatten(0, 1)
-    targets = blocks[:, 1:]
-    if logits.device.type == "cpu":
-        losses = _CrossEntropy.apply(logits, targets.flatten())
-    else:
-        losses = F.cross_entropy(logits.float(), targets.flatten(), reduction="none")
-    return losses.view_as(targets)
+    return _CrossEntropy.apply(logits, blocks[:, 1:].flatten()).view_as(blocks[:, 1:])
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """Cross-entropy of every row of logits, a few rows at a time, which stay in a processor's cache.
+    """Cross-entropy of every row of logits, as many rows at a time as stay in a processor's cache.
 
     It has the bits of ``cross_entropy(logits.float(), targets, reduction="none")`` in half its time and a third of its
     memory, for no array of all logits in single precision is made.
     """
-
-    FEW = 2**18  # logits at a time
 
     @staticmethod
     def forward(ctx, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -84,8 +77,7 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def _parts(*arrays: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-        rows = max(_CrossEntropy.FEW // arrays[0].shape[1], 1)
-        return zip(*(x.split(rows) for x in arrays), strict=True)
+        return zip(*(x.split(rows_in_cache(arrays[0])) for x in arrays), strict=True)
 
 
 def fine_tune(
