@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import torch
+from accelerate.state import AcceleratorState
 from transformers import OPTForCausalLM, Trainer, TrainingArguments
 
 from model_collapse import datasets, device
@@ -99,7 +100,10 @@ def their_steps() -> float:
         half = device.compute().precision == "bf16"
         arguments = TrainingArguments(folder, use_cpu=device.compute().device == "cpu", bf16=half, **options, **quiet)
         trainer = Trainer(model=model, args=arguments, train_dataset=data)
-        return _timed(trainer.train, rows * BLOCK)
+        try:
+            return _timed(trainer.train, rows * BLOCK)
+        finally:
+            AcceleratorState._reset_state()  # which would hand its precision on to ours
 
 
 def equal_rows(_: float) -> dict[str, float]:

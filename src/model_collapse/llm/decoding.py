@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from transformers import OPTForCausalLM, PreTrainedModel
 
 from ..checkpoints import get, put
-from ..device import Compute, rows_in_cache, seeded
+from ..device import Compute, seeded
 from .watermark import SCHEME, marked
 
 __all__ = ["Decoding", "write", "write_blocks"]
@@ -143,11 +143,6 @@ class _Reader:
         self.ancestors = torch.zeros(rows, beams, 0, dtype=torch.long, device=prompts.device)
         self.tokens = torch.zeros(rows, beams, 0, dtype=torch.long, device=prompts.device)
 
-    @property
-    def before(self) -> torch.Tensor:
-        """The tokens that each beam has before it, (prompts, beams, tokens)."""
-        return torch.cat([self.prompts[:, None].expand(-1, self.beams, -1), self.tokens], dim=2)
-
     def advance(self, parents: torch.Tensor, tokens: torch.Tensor) -> None:
         """Go on with `tokens` (prompts, beams) after the beams `parents`; their keys will stand in their own slots."""
         own = torch.arange(self.beams, device=tokens.device).expand_as(tokens)[..., None]
@@ -211,32 +206,20 @@ def _search(reader: _Reader, how: Decoding) -> torch.Tensor:
     scores = torch.zeros(rows, beams, device=reader.prompts.device)
     scores[:, 1:] = -1e9  # all beams begin alike: the first step chooses among the first one's continuations
     for _ in range(reader.length):
-        logits, before = reader.logits(), reader.before
-        few = rows_in_cache(logits)
-        parts = zip(logits.split(few), before.split(few), strict=True)
-        of_each = [_continuations(some, past, reader.end, how) for some, past in parts]
-        best, tokens = (torch.cat(x) for x in zip(*of_each, strict=True))  # the best of all are among them
+        found = torch.log_softmax(reader.logits().float(), dim=-1)
+        found = _marked(_penalised(found, reader, how.penalty), reader, how.watermark)
+        found[..., reader.end] = -torch.inf
+        best, tokens = _best(found, beams)  # of each beam; the best of all are among them
         scores, chosen = (best + scores[..., None]).flatten(1).topk(beams)
         reader.advance(chosen // beams, tokens.flatten(1).gather(1, chosen))
     return reader.tokens[:, 0]
-
-
-def _continuations(
-    logits: torch.Tensor, before: torch.Tensor, end: int, how: Decoding
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The likeliest next tokens of each beam, as many as there are beams: log-probabilities and tokens."""
-    found = torch.log_softmax(logits.float(), dim=-1)
-    found = _marked(_penalised(found, before, how.penalty), before, how.watermark)
-    found[..., end] = -torch.inf
-    return _best(found, how.beams)
 
 
 def _sample(reader: _Reader, how: Decoding, generator: torch.Generator | None) -> torch.Tensor:
     """One sequence drawn for each prompt."""
     only = torch.zeros(len(reader.prompts), 1, dtype=torch.long, device=reader.prompts.device)
     for _ in range(reader.length):
-        before = reader.before
-        found = _marked(_penalised(reader.logits().float(), before, how.penalty), before, how.watermark)
+        found = _marked(_penalised(reader.logits().float(), reader, how.penalty), reader, how.watermark)
         found[..., reader.end] = -torch.inf
         weights = torch.softmax(found[:, 0] / how.temperature, dim=-1)
         if how.nucleus < 1:
@@ -263,19 +246,21 @@ def _best(found: torch.Tensor, count: int, chunk: int = 128) -> tuple[torch.Tens
     return values, there.gather(-1, at // chunk) * chunk + at % chunk
 
 
-def _penalised(found: torch.Tensor, before: torch.Tensor, penalty: float) -> torch.Tensor:
+def _penalised(found: torch.Tensor, reader: _Reader, penalty: float) -> torch.Tensor:
     """Scores (prompts, beams, vocabulary) with the penalty on every token that a beam has before it."""
     if penalty == 1:
         return found
+    before = torch.cat([reader.prompts[:, None].expand(-1, reader.beams, -1), reader.tokens], dim=2)
     old = found.gather(2, before)
     return found.scatter(2, before, torch.where(old < 0, old * penalty, old / penalty))
 
 
-def _marked(found: torch.Tensor, before: torch.Tensor, bias: float) -> torch.Tensor:
+def _marked(found: torch.Tensor, reader: _Reader, bias: float) -> torch.Tensor:
     """Scores (prompts, beams, vocabulary) with the watermark's bias."""
     if bias == 0:
         return found
-    return marked(before[..., -1].reshape(-1, 1), found.flatten(0, 1), bias).view_as(found)
+    last = reader.tokens[..., -1] if reader.step else reader.prompts[:, -1:].expand(-1, reader.beams)
+    return marked(last.reshape(-1, 1), found.flatten(0, 1), bias).view_as(found)
 
 
 def _nucleus(weights: torch.Tensor, share: float) -> torch.Tensor:

@@ -109,7 +109,7 @@ def fine_tune(
     Diverged
         Where the mean loss of an epoch is not finite.
     """
-    accelerator = Accelerator(cpu=compute.device == "cpu")
+    accelerator = Accelerator(cpu=compute.device == "cpu", mixed_precision="no")  # `compute` sees to precision
     optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.rate)
     wrapped, optimiser = accelerator.prepare(model, optimiser)
     seeds = rng.integers(2**63, size=(schedule.epochs, 2))
