@@ -4,6 +4,7 @@ import json
 
 from model_collapse import claims
 from model_collapse.book.scorecard import counts_table, filters, places, scorecard_table
+from model_collapse.book.showing import comparison, minus
 from model_collapse.claims import CLAIMS
 
 
@@ -52,3 +53,11 @@ def test_counts_add_up():
     numbers = [int(cell.partition("<")[0]) for cell in last.split(">") if cell.partition("<")[0].isdigit()]
     assert sum(numbers) == len([claim for claim in CLAIMS if not claim.children])
     assert "<th>spike</th>" in page
+
+
+def test_negative_numbers_have_the_sign_of_minus_and_nothing_else_has():
+    told = {"-0.5": "−0.5", "slope -2, (-3.1 to 4)": "slope −2, (−3.1 to 4)", "12 -> -3e-05": "12 -> −3e-05"}
+    same = ("OPT-125m, 2026-11-22", "P-b.llm", "2e-5", "--seed 0", "wikitext-2", "10-20")
+    for written, read in {**told, **{text: text for text in same}}.items():
+        assert minus(written) == read
+    assert "<td>−1 to 2</td>" in comparison([""], [["-1 to 2"]]).data

@@ -10,6 +10,7 @@ All go through MyST-NB's ``glue``, so that the prose around them is ordinary Mar
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ __all__ = [
     "comparison",
     "html_table",
     "judge",
+    "minus",
     "say",
     "show",
     "verdict_mark",
@@ -42,6 +44,11 @@ MARKS = {
 }
 
 
+def minus(text: str) -> str:
+    """The text with the sign of minus, not the hyphen, before its negative numbers."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+
+
 def show(
     name: str, figure: Figure, archived: Record | Mapping[str, Record] | None = None, live: Record | None = None
 ) -> None:
@@ -54,7 +61,7 @@ def show(
 
 def say(name: str, value: object, pattern: str = "{}") -> None:
     """Glue a number (or a word) for the prose, formatted by `pattern`."""
-    glue(name, pattern.format(value), display=False)
+    glue(name, minus(pattern.format(value)), display=False)
 
 
 def judge(results: str | Path | None = None) -> dict[str, dict]:
@@ -63,7 +70,7 @@ def judge(results: str | Path | None = None) -> dict[str, dict]:
     rows = {row["id"]: row for row in claims.as_rows(claims.scorecard(finds))}
     for name, row in rows.items():
         glue(f"verdict_{name}", row["verdict"], display=False)
-        glue(f"measured_{name}", row["measured"] or "nothing yet", display=False)
+        glue(f"measured_{name}", minus(row["measured"] or "nothing yet"), display=False)
     return rows
 
 
@@ -126,7 +133,8 @@ def html_table(
     """
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     labels = [f' data-label="{html.escape(cell)}"' if cell else "" for cell in header]
-    filled = ["".join(f"<td{label}>{cell}</td>" for label, cell in zip(labels, row, strict=True)) for row in rows]
+    cells = [[minus(cell) for cell in row] for row in rows]
+    filled = ["".join(f"<td{label}>{cell}</td>" for label, cell in zip(labels, row, strict=True)) for row in cells]
     marked = zip(filled, marks or [{}] * len(rows), strict=True)
     body = "".join(f"<tr{_data(mark)}>{cells}</tr>" for cells, mark in marked)
     table = f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
