@@ -17,6 +17,7 @@ from torchvision.transforms import ToTensor
 
 from model_collapse import datasets, device, load_record
 from model_collapse.places import results_root
+from model_collapse.vae import precision_gap
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Schedule, fit, weights_of
@@ -98,13 +99,10 @@ def also(milliseconds: float) -> dict:
 
 
 def _agreement() -> dict:
-    """The largest gap between the latent spreads of archived fp32 and bf16 chains, in sd over chains."""
+    """See `model_collapse.vae.precision_gap`."""
     if not (results_root() / "vae" / "laptop-precision").is_dir():
         return {"agreement": None}
-    record = load_record("vae", "laptop-precision")
-    single, half = (record.summary("latent_sd_2000", arm) for arm in ("precision=fp32", "precision=bf16"))
-    sd = np.sqrt((single["sd"] ** 2 + half["sd"] ** 2) / 2)
-    return {"agreement": float(((half["mean"] - single["mean"]).abs() / sd).max())}
+    return {"agreement": precision_gap(load_record("vae", "laptop-precision"))}
 
 
 def _step() -> None:

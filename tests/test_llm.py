@@ -15,6 +15,7 @@ from transformers import OPTConfig, OPTForCausalLM
 
 from model_collapse import datasets, device
 from model_collapse.archive import ArchiveError
+from model_collapse.archive.files import write_sealed
 from model_collapse.checkpoints import take
 from model_collapse.datasets import DataError
 from model_collapse.llm import base as llm_base
@@ -26,7 +27,7 @@ from model_collapse.llm.items import Blocks
 from model_collapse.llm.measure import Yardstick, block_losses, perplexities
 from model_collapse.llm.ngram import Trigrams
 from model_collapse.llm.tokens import SPECIAL, cut, encode, opt_tokenizer, train_tokenizer
-from model_collapse.runs import Diverged
+from model_collapse.runs import ConfigError, Diverged
 
 CPU = device.Compute("cpu", "fp32")
 WORDS = 300
@@ -206,6 +207,15 @@ def test_losses_of_tokens_have_the_bits_of_the_library_s(kind):
     ours = both(lambda logits: finetune._CrossEntropy.apply(logits, targets))
     assert device.rows_in_cache(given) < rows
     assert all(torch.equal(x, y) for x, y in zip(ours, theirs, strict=True))
+
+
+def test_end_tokens_are_drawn_where_they_may_be():
+    model, prompts = opt(), torch.from_numpy(some_ids(200, 8))
+    with torch.no_grad():
+        model.model.decoder.embed_tokens.weight[2] = model.model.decoder.embed_tokens.weight.mean(0) * 40
+    drawn = write(model, prompts, 12, Decoding(0, ends=True), torch.Generator().manual_seed(0))
+    assert (drawn == 2).float().mean() > 0.1 and drawn.shape == (200, 12)
+    assert (write(model, prompts, 12, Decoding(0), torch.Generator().manual_seed(0)) != 2).all()
 
 
 def test_a_beam_is_worth_more_than_greed():
@@ -420,6 +430,22 @@ def test_a_base_that_is_damaged_or_nowhere(base, tmp_path, monkeypatch):
         load_base("nobody/nothing")
 
 
+def test_a_base_that_loses_to_trigrams_is_not_used(base, tmp_path):
+    other = tmp_path / "copy"
+    shutil.copytree(base, other)
+    card = {key: value for key, value in json.loads((other / "card.json").read_text()).items() if key != "digest"}
+    write_sealed(other / "card.json", card | {"held_out": {"perplexity": 120.4, "trigram_perplexity": 110.0}})
+    with pytest.raises(DataError, match="perplexity of 120 on unseen books, a trigram model 110: it is not used"):
+        load_base(str(other))
+
+
+def test_pre_training_stops_where_the_loss_is_no_number(tmp_path):
+    text = datasets.language_reference().text[:20_000]
+    shape = replace(SHAPES["smoke"], tokens=12_000, rate=float("inf"))
+    with pytest.raises(ConfigError, match="pre-training, step 12: the loss is nan"):
+        pretrain(shape, [text], train_tokenizer([text], 400), tmp_path)
+
+
 def test_pre_training_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(llm_base, "EVERY", 5)
     text = datasets.language_reference().text[:20_000]
@@ -435,5 +461,7 @@ def test_pre_training_goes_on_where_it_was(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole")
     with pytest.raises(Stop):
         trained(tmp_path / "parts", on=stop)
+    another = trained(tmp_path / "parts", seed=1)
+    assert all((another[name] == x).all() for name, x in trained(tmp_path / "another", seed=1).items())
     resumed = trained(tmp_path / "parts")
     assert all((resumed[name] == x).all() for name, x in whole.items())

@@ -93,6 +93,29 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(home, monkeypatch):
     assert merged.metrics.equals(alone.metrics)
 
 
+def test_a_run_goes_on_with_the_first_network_that_it_began_with(home, monkeypatch):
+    """On another processor, by whose name networks are shared between runs, generation 0 is not trained again."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(phase: str, g: int) -> None:
+        if (phase, g) == ("sample", 1):
+            raise Stop
+
+    options = {"progress": False, "chains": 1, "device": "cpu", "save": home}
+    with pytest.raises(Stop):
+        vae.FAMILY.run("stored-replace", "smoke", on=stop, checkpoint=0, **options)
+    monkeypatch.setattr(device, "processor", lambda: ("another", set()))
+    fitted = []
+    fit = vae.VAELearner._fit
+    monkeypatch.setattr(
+        vae.VAELearner, "_fit", lambda self, items, turn: fitted.append(turn.g) or fit(self, items, turn)
+    )
+    vae.FAMILY.run("stored-replace", "smoke", **options)
+    assert fitted == [1, 2]
+
+
 def test_a_run_on_a_persons_own_data_is_replayed_and_says_why_not_more(home, tmp_path):
     np.save(tmp_path / "mine.npy", np.random.default_rng(0).standard_normal((100, 3)))
     folder = gmm.run(None, "smoke", data=tmp_path / "mine.npy", save=home, progress=False).path

@@ -31,7 +31,7 @@ __all__ = ["Find", "Result", "as_rows", "by_verdict", "evaluate", "find_records"
 Find = Callable[[str, str], Record | None]
 
 WORST_FIRST = (NOT_REPLICATED, PARTLY, REPLICATED)
-_OWN_START = "Each chain has its own generation 0, which runs of one seed share chain by chain"
+_OWN_START = "Each chain has its own generation 0, which runs of one seed share chain by chain on one kind of processor"
 # What the chains of a family have in common, to be said wherever an interval over them is shown.
 SHARED = {
     "llm": "Chains share the base and the data.",

@@ -68,7 +68,8 @@ IMAGES = (
           "Nature 2024, released notebook", "0.688, 0.603, 0.534, 0.483, 0.443 (g = 1 … 5)",
           _one("vae", "released-replace"), images.v1),
     Claim("V2", "vae", NATURE, "By generation 20 the digits have blended into one another",
-          "Nature 2024, supplement figure 7", "no number given", _one("vae", "long-replace"), images.v2),
+          "Nature 2024, supplement figure 7", "no number given; mixed by g = 20, as reported by secondary sources",
+          _one("vae", "long-replace"), images.v2),
 )  # fmt: skip
 
 TEXT = (

@@ -36,6 +36,8 @@ class ImageSet:
         Names of what else lay in a person's file and was not read.
     done : tuple of str
         What was done to pictures of theirs that differ from the others.
+    own : bool
+        Whether they are a person's own, whatever their name.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ImageSet:
     held_out_labels: np.ndarray | None = None
     ignored: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
+    own: bool = False
 
     def card(self) -> dict[str, object]:
         """Name, SHA-256 of all pixels, numbers of images and their side; never a path."""

@@ -87,7 +87,7 @@ def read_images(path: Path, side: int | None = None, colours: bool = False) -> I
         raise DataError(f"{path.name} has {len(labels)} labels for {len(images)} images")
     held = np.arange(len(images)) % HELD_OUT == HELD_OUT - 1
     split = (None, None) if labels is None else (labels[~held], labels[held])
-    return ImageSet(path.name, images[~held], images[held], *split, tuple(ignored), tuple(done))
+    return ImageSet(path.name, images[~held], images[held], *split, tuple(ignored), tuple(done), own=True)
 
 
 def _read(path: Path, form: _Form) -> tuple:

@@ -103,6 +103,10 @@ def by_decoding(records: Sequence[Record]) -> Figure:
         ax.set(xlabel="generation", title=title)
     axes[0].set_yscale("log")
     _plain_numbers(axes[0])
+    if human := [record for record in records if "human_distinct_2" in record.statistics["metric"].values]:
+        level = human[0].at("human_distinct_2", 0)["mean"]
+        axes[1].axhline(level, color=DARK, linewidth=1, linestyle=":")
+        axes[1].annotate("human text", (0, level), xytext=(2, 3), textcoords="offset points", fontsize=9)
     axes[1].set_ylim(0, None)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     labelled_panels(axes)
@@ -141,9 +145,10 @@ def diversity(records: Sequence[Record]) -> Figure:
             relative = chains / chains.iloc[0]
             ax.plot(relative.mean(axis=1), color=colour, label=label)
             ax.plot(relative, color=colour, linewidth=0.7, alpha=0.6)
-        ax.set(xlabel="generation", title=DECODING_NAMES[record.manifest["variant"]], ylim=(0, None))
+        ax.set(xlabel="generation", title=DECODING_NAMES[record.manifest["variant"]])
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[0].set_ylim(0, None)
     axes[0].set_ylabel("share of g = 1")
     axes[0].legend(loc="lower left")
     labelled_panels(axes)
@@ -164,7 +169,7 @@ def survival(records: Sequence[Record]) -> Figure:
         ax.set(xlabel="generation", title=DECODING_NAMES[record.manifest["variant"]], ylim=(0, 1))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes[0].set_ylabel("words that are gone")
-    axes[0].legend(loc="lower right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     labelled_panels(axes)
     return figure
 

@@ -18,6 +18,7 @@ __all__ = [
     "by_regime",
     "causes",
     "classes",
+    "judged",
     "latent_densities",
     "latent_spread",
     "minority",
@@ -38,15 +39,18 @@ def blending(record: Record, generations: Sequence[int], columns: int = 14) -> F
 
 
 def sheets(records: Mapping[str, Record], g: int, columns: int = 14) -> Figure:
-    """What the last generation of each run makes of the same points of the latent space, under the first model's."""
-    found = {}
+    """What the last generation of each run makes of the same points of the latent space, under the first models'.
+
+    Runs share their first model where they were made on one kind of processor; each other one has a row of its own.
+    """
+    first, last = [], {}
     for name, record in records.items():
         kept = record.samples("kept")
         at = kept["generation"].tolist()
-        if not found:
-            found["g = 0"] = kept["images"][at.index(0), :columns]
-        found[name] = kept["images"][at.index(g), :columns]
-    return rows(found)
+        begun, last[name] = (kept["images"][at.index(x), :columns] for x in (0, g))
+        first += [] if any(np.array_equal(begun, other) for other in first) else [begun]
+    named = {"g = 0" if n == 0 else f"g = 0 ({n + 1})": images for n, images in enumerate(first)}
+    return rows(named | last)
 
 
 def latent_densities(record: Record) -> Figure:
@@ -82,10 +86,10 @@ def latent_spread(records: Sequence[Record], released: Mapping[int, tuple[float,
         generations, values[:, 0], values[:, 1], fmt="D", color=DARK, markersize=4, capsize=2, zorder=5,
         label="released, 30 epochs, five runs",
     )  # fmt: skip
-    live_points(ax, live, "latent_sd", label=f"{LIVE}: 8 x 8 digits")
+    live_points(ax, live, "latent_sd", label=f"{LIVE}: {live.manifest['data']['name']}")
     ax.set(xlabel="generation", ylabel="sd of the latents of 100 images", ylim=(0, None))
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(loc="lower left")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -112,6 +116,25 @@ def classes(record: Record) -> Figure:
     for ax in grid[1]:
         ax.set_xlabel("generation")
         ax.xaxis.get_major_locator().set_params(integer=True)
+    labelled_panels(axes)
+    return figure
+
+
+def judged(record: Record) -> Figure:
+    """What the decoder itself is worth on human images, and what the first classifier sees beside `classes`."""
+    measures = {
+        "negative_elbo": "negative ELBO of human images (nats)",
+        "rarest_share": "share of the rarest class",
+        "confidence": "mean confidence",
+        "nearest": "distance to the nearest human image",
+    }
+    figure, axes = panels(2, rows=2, height=5.2, sharex=True)
+    for ax, (metric, title) in zip(axes, measures.items(), strict=True):
+        band(ax, record, metric, between="sd", colour=FIRST, label="")
+        ax.set(title=title, ylim=(0, None))
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    for ax in axes[2:]:
+        ax.set_xlabel("generation")
     labelled_panels(axes)
     return figure
 

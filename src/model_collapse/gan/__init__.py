@@ -97,9 +97,16 @@ class PictureLearner:
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train the generator of generation 0, or read it back, and see whether it is fit for a loop."""
         later = ("truncation", "looked_at", "least_precision", "least_recall")
-        name = ("gan", PROTOCOL, turn.seed, self.data.card(), later)
-        kept = self.config.first_network(*name) if turn.scratch else None
-        self.first = self._fit(source.items, Turn(0, turn.seed, turn.scratch), kept)
+        first = Turn(0, turn.seed, turn.scratch)
+        self.first = self.config.first_network(
+            "gan",
+            PROTOCOL,
+            first,
+            self.data.card(),
+            train=lambda: self._fit(source.items, first),
+            make=lambda: self.networks().average.to(self.compute.device, memory_format=torch.channels_last),
+            later=later,
+        )
         if self.lenses and (self.config.least_precision or self.config.least_recall):
             rng = stream(turn.seed, 0, "measure")
             found = self.lenses[0].measures(
@@ -114,7 +121,7 @@ class PictureLearner:
                     )
 
     def fit(self, pool: Pool, turn: Turn) -> Generator:
-        return self.first if turn.g == 0 else self._fit(pool.items, turn, None)
+        return self.first if turn.g == 0 else self._fit(pool.items, turn)
 
     def sample(self, model: Generator, pool: Pool, turn: Turn) -> Pictures:
         return Pictures(self._draw(model, self.regime.needed(len(self.learned)), turn.sample))
@@ -148,11 +155,11 @@ class PictureLearner:
     def _draw(self, model: Generator, n: int, rng: np.random.Generator) -> np.ndarray:
         return draw(model, n, self.config.truncation, self.compute.generator(rng), self.compute)
 
-    def _fit(self, items: Pictures, turn: Turn, kept: Path | None) -> Generator:
+    def _fit(self, items: Pictures, turn: Turn) -> Generator:
         schedule = Schedule(self.config.steps, self.config.batch)
-        files = {"checkpoint": turn.file("fit"), "kept": kept}
+        checkpoint = turn.file("fit")
         with fitting(turn.g):
-            return fit(self.networks, items.images, schedule, turn.fit, self.compute, **files)
+            return fit(self.networks, items.images, schedule, turn.fit, self.compute, checkpoint=checkpoint)
 
 
 def load(config: Config, path: Path | None) -> datasets.ImageSet | None:

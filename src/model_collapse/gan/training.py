@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from ..checkpoints import fill, get, go_on, keep, put, take
+from ..checkpoints import go_on, keep
 from ..device import Compute, seeded
 from ..runs import Diverged
 from .network import Discriminator, Generator, discriminator_loss, generator_loss
@@ -75,7 +75,6 @@ def fit(
     compute: Compute,
     *,
     checkpoint: Path | None = None,
-    kept: Path | None = None,
     on: Callable[[int, float], None] = lambda step, loss: None,
 ) -> Generator:
     """The moving average of a newly drawn generator after `schedule.steps` steps on images and their mirror images.
@@ -83,9 +82,8 @@ def fit(
     Parameters
     ----------
     images : numpy.ndarray of uint8, shape (images, side, side, channels)
-    checkpoint, kept : Path or None
-        A fit that finds its `checkpoint`, a file, goes on as if it had not stopped. A generator that is found at `kept`
-        is not trained again, and is put there otherwise.
+    checkpoint : Path or None
+        A fit that finds this file goes on as if it had not stopped.
 
     Raises
     ------
@@ -95,9 +93,6 @@ def fit(
     with seeded(rng):
         networks = make()
     networks = networks.to(compute.device, memory_format=torch.channels_last)
-    if kept is not None and kept.exists():
-        fill(networks.average, get(kept))
-        return networks.average.eval()
     both = [
         torch.optim.Adam(network.parameters(), lr=schedule.rate, betas=schedule.betas)
         for network in (networks.discriminator, networks.generator)
@@ -117,8 +112,6 @@ def fit(
         keep(checkpoint, networks, end, *both)
         on(end, float(total) / (end - done))
     settled = networks.settle(torch.Generator(compute.device).manual_seed(int(seeds[-1])), compute)
-    if kept is not None:
-        put(kept, take(settled))
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return settled

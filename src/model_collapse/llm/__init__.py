@@ -83,6 +83,9 @@ class Config(NetworkConfig):
         Where every generation's weights start; a shape without a base stands for weights drawn once a chain.
     weights : {"last", "best"}
         Which weights write: those of the last epoch, or of the epoch that was best on human validation text.
+    ends : {"never", "drawn"}
+        Whether the token that ends a line is written like any other where text is sampled. No search writes it, and as
+        released, with a fixed number of new tokens, no sampling would.
     attention : {"fused", "plain"}
         Of learning: fused, or in steps, which is faster on a processor. They agree up to rounding.
     """
@@ -100,6 +103,7 @@ class Config(NetworkConfig):
     start: str = "base"
     weights: str = "last"
     attention: str = "fused"
+    ends: str = "never"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,6 +112,8 @@ class Config(NetworkConfig):
         self.require_one_of("start", "base", "generation0", "previous", "scratch")
         self.require_one_of("weights", "last", "best")
         self.require_one_of("attention", "fused", "plain")
+        self.require_one_of("ends", "never", "drawn")
+        self.require(self.ends == "never" or not self.beams, "a search writes no end token: ends=drawn wants beams=0")
         self.require_at_least(1, "epochs")
         self.require(self.beams >= 0, f"beams must not be negative, not {self.beams}")
         for name in ("rate", "temperature", "penalty"):
@@ -121,7 +127,7 @@ class Config(NetworkConfig):
 
     @property
     def decoding(self) -> Decoding:
-        return Decoding(self.beams, self.temperature, self.nucleus, self.penalty)
+        return Decoding(self.beams, self.temperature, self.nucleus, self.penalty, ends=self.ends == "drawn")
 
 
 class LanguageLearner:
@@ -151,24 +157,23 @@ class LanguageLearner:
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train model 0, or read it back: it judges the likelihood of every later pool."""
         later = LATER if self.config.start == "scratch" else (*LATER, "start")
-        name = ("llm", PROTOCOL, turn.seed, self.card, later)
-        kept = self.config.first_network(*name) if turn.scratch else None
-        self.first = self._new(Turn(0, turn.seed))
-        if kept is not None and kept.exists():
-            fill(self.first, get(kept))
-            self.first.eval()
-            return
-        self._fit(self.first, source.items, Turn(0, turn.seed, turn.scratch))
-        if kept is not None:
-            put(kept, take(self.first))
+        first = Turn(0, turn.seed, turn.scratch)
+        self.first = self.config.first_network(
+            "llm",
+            PROTOCOL,
+            first,
+            self.card,
+            train=lambda: self._fit(self._new(Turn(0, turn.seed)), source.items, first),
+            make=lambda: self._new(Turn(0, turn.seed)),
+            later=later,
+        )
 
     def fit(self, pool: Pool, turn: Turn) -> PreTrainedModel:
         self.pool = pool.items
         if turn.g == 0:
             self.previous = self.first
             return self.first
-        model = self._new(turn)
-        self._fit(model, pool.items, turn)
+        model = self._fit(self._new(turn), pool.items, turn)
         if self.config.start == "previous" and turn.scratch:  # all stay: a run may go on from any that was saved
             put(turn.file("model"), take(model))
         self.previous = model
@@ -233,10 +238,10 @@ class LanguageLearner:
             fill(self.previous, get(Turn(turn.g - 1, turn.seed, turn.scratch).file("model")))
         return copy.deepcopy(self.previous)
 
-    def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> None:
+    def _fit(self, model: PreTrainedModel, items: Blocks, turn: Turn) -> PreTrainedModel:
         checkpoint = turn.file("fit")
-        for old in turn.scratch.glob("*fit-*.state") if turn.scratch else ():
-            if not old.name.endswith(checkpoint.name):  # of generations that are done
+        for name in ("fit", "best-fit", "written") if turn.scratch else ():
+            for old in set(turn.scratch.glob(f"{name}-*.state")) - {turn.file(name)}:  # of generations that are done
                 old.unlink(missing_ok=True)
         schedule = Schedule(self.config.epochs, self.config.batch, self.config.rate, self.config.attention)
         judge = self.yardstick.validation if self.config.weights == "best" else None
@@ -247,7 +252,7 @@ class LanguageLearner:
             fine_tune(copy.deepcopy(model), items.ids[:few], few, one, np.random.default_rng(0), self.compute)
 
         with room_for(f"generation {turn.g} learns", self.config.batch, attempt), fitting(turn.g):
-            fine_tune(model, items.ids, self.source.n, schedule, turn.fit, self.compute, **options)
+            return fine_tune(model, items.ids, self.source.n, schedule, turn.fit, self.compute, **options)
 
     def _continued(self, turn: Turn) -> np.ndarray:
         """Places of the blocks that are continued: under `keep` all but those that the next pool will keep human."""
@@ -283,6 +288,8 @@ def build(
     n = config.pool_size(len(train), f"blocks of {data.name}")
     config.require(n >= LEAST_BLOCKS, f"{data.name} gives {n} blocks of {BLOCK} tokens; {LEAST_BLOCKS} are needed")
     config.require_aside(len(train) - n, "blocks", "lower n, or take fewer")
+    wanted = regime.needed(n)
+    config.require(wanted <= n, f"a generation can continue each of {n} blocks once, and {wanted} are asked for")
     rest = train[n:]
 
     reserve = helpings(rest, lambda ids: Blocks(ids, np.full(len(ids), -1)))
@@ -367,7 +374,7 @@ _SMALL |= {"generations": 5, "attention": "fused"}  # as when their records were
 _DIALECTS = _SMALL | {"text": "dialects"}
 _ONE = {"laptop": {"chains": 1}}  # controls that no verdict reads
 _OPT = {"base": "facebook/opt-125m", "n": 0, "batch": 128, "rate": 2e-5}
-_SCRATCH = {"start": "scratch", "epochs": 10}
+_SCRATCH = {"start": "scratch", "epochs": 10, "ends": "drawn"}
 STUDIES = {
     "beam5-replace": Study("replace", "beam5", by_profile={"laptop": {"attention": "fused"}}),  # likewise
     "beam5-keep10-epochs10": Study("keep", "beam5", {"share": 0.1, "epochs": 10}),

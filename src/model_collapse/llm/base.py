@@ -7,6 +7,7 @@ is made where there is a GPU and lives in the cache.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
@@ -32,6 +33,7 @@ from ..archive.files import digest, file_digest, read_sealed, write_sealed
 from ..checkpoints import fill, go_on, keep, take
 from ..datasets import DataError
 from ..places import CHECKOUT, cache_root
+from ..runs import ConfigError
 from .finetune import token_losses
 from .measure import block_losses
 from .ngram import Trigrams
@@ -89,7 +91,7 @@ SHAPES = {
     "quick": Shape(2, 64, 2, 1024),
     "laptop": Shape(4, 192, 6, 8192, pretrained=True),
     "paper": Shape(
-        12, 768, 12, 50_272, opt=True, pretrained=True, tokens=2_000_000_000, batch=256, rate=6e-4, warm_up=2000
+        12, 768, 12, 50_272, opt=True, pretrained=True, tokens=150_000_000, batch=256, rate=6e-4, warm_up=500
     ),
 }
 
@@ -124,8 +126,13 @@ def pretrain(
 ) -> OPTForCausalLM:
     """Pre-train a base on texts, in blocks drawn at random, and leave it in a folder with its card.
 
-    Adam with a warm-up and half a cosine, no dropout. It goes on where it was when it is called again. `on` hears the
-    step, their number and the mean loss since it last heard.
+    Adam with a warm-up and half a cosine, no dropout. It goes on where it was when it is called again for the same
+    shape, seed and texts. `on` hears the step, their number and the mean loss since it last heard.
+
+    Raises
+    ------
+    ConfigError
+        Where the loss is no longer a number.
     """
     compute = compute or device.compute()
     blocks = cut(np.concatenate([encode(text, tokenizer) for text in texts]), shape.context)
@@ -135,7 +142,8 @@ def pretrain(
         if hasattr(module, "dropout"):
             module.dropout = 0.0
     optimiser = torch.optim.AdamW(model.parameters(), lr=shape.rate, betas=(0.9, 0.95), weight_decay=0.1)
-    state = folder / "pretraining.state"
+    same = digest([asdict(shape), seed, hashlib.sha256(blocks.tobytes()).hexdigest()])
+    state = folder / f"pretraining-{same[:16]}.state"
     order = _order(len(blocks), steps * shape.batch, seed)
     begin, since, total = go_on(state, model, optimiser), time.perf_counter(), 0.0
     for step in range(begin, steps):
@@ -150,6 +158,8 @@ def pretrain(
         optimiser.step()
         total += float(loss.detach())
         if (step + 1) % EVERY == 0 or step + 1 == steps:
+            if not np.isfinite(total):
+                raise ConfigError(f"pre-training, step {step + 1}: the loss is {total}; what was done before is kept")
             keep(state, model, step + 1, optimiser)
             on(step + 1, steps, total / (1 + (step % EVERY)))
             total = 0.0
@@ -279,14 +289,23 @@ def load_base(name: str) -> tuple[OPTForCausalLM, PreTrainedTokenizerFast]:
     Raises
     ------
     DataError
-        Where it is nowhere to be found; the message says what would provide it.
+        Where it is nowhere to be found; the message says what would provide it. Where a base of our own predicts unseen
+        books no better than a trigram model.
     ArchiveError
         Where the files of a base of our own are not those of its card.
     """
     folder = _found(name)
     if folder is None:
         return _of_library(name)
-    return _own(folder) if (folder / "card.json").is_file() else _of_library(str(folder))
+    if not (folder / "card.json").is_file():
+        return _of_library(str(folder))
+    found = _card(folder).get("held_out")
+    if found and found["perplexity"] >= found["trigram_perplexity"]:
+        raise DataError(
+            f"base {name!r} has a perplexity of {found['perplexity']:.0f} on unseen books, a trigram model "
+            f"{found['trigram_perplexity']:.0f}: it is not used, pre-train it anew"
+        )
+    return _own(folder)
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -43,6 +43,8 @@ class Decoding:
         negative logit, and divides its positive logit; 1 is none (Keskar et al., 1909.05858).
     watermark : float
         Bias on the logits of green tokens; 0 is none. See `model_collapse.llm.watermark`.
+    ends : bool
+        Whether the end token may be drawn, after which a block goes on; no search writes it.
     """
 
     beams: int = 5
@@ -50,6 +52,7 @@ class Decoding:
     nucleus: float = 1.0
     penalty: float = 1.0
     watermark: float = 0.0
+    ends: bool = False
 
 
 @torch.no_grad()
@@ -72,8 +75,11 @@ def write(
 
 def _by_library(model, prompts: torch.Tensor, length: int, how: Decoding, generator) -> torch.Tensor:
     """`generate`, whose draws come from torch's global state."""
-    options = {"min_new_tokens": length, "max_new_tokens": length, "repetition_penalty": how.penalty}
-    options |= {"pad_token_id": model.config.pad_token_id or model.config.eos_token_id}
+    known = model.config.eos_token_id
+    end = known[0] if isinstance(known, list) else known
+    options = {"max_new_tokens": length, "repetition_penalty": how.penalty}
+    options |= {"eos_token_id": -1} if how.ends else {"min_new_tokens": length}  # no token stops it, or none may
+    options |= {"pad_token_id": end if model.config.pad_token_id is None else model.config.pad_token_id}
     if how.beams:
         options |= {"num_beams": how.beams, "do_sample": False}
     else:
@@ -98,8 +104,9 @@ def write_blocks(
 ) -> np.ndarray:
     """What follows each of many prompts, (prompts, length), int32; `prompts` has shape (prompts, tokens).
 
-    It is written `batch` prompts at a time, each time with randomness of its own, so that what was found in the file
-    `unfinished` need not be written again. Processes that were launched together take turns.
+    It is written `batch` prompts at a time, each time with randomness of its own, so that what is found in the file
+    `unfinished` need not be written again. The file stays, so that what comes after may stop as well; who writes
+    deletes it later. Processes that were launched together take turns.
     """
     seeds = rng.integers(2**63, size=-(-len(prompts) // batch))
     done = get(unfinished) if unfinished is not None and unfinished.exists() else {}
@@ -116,8 +123,6 @@ def write_blocks(
             put(unfinished, done)
     for others in gather_object([done]):
         done |= others
-    if unfinished is not None:
-        unfinished.unlink(missing_ok=True)
     return torch.cat([done[str(number)] for number in range(len(seeds))]).numpy()
 
 
@@ -220,7 +225,8 @@ def _sample(reader: _Reader, how: Decoding, generator: torch.Generator | None) -
     only = torch.zeros(len(reader.prompts), 1, dtype=torch.long, device=reader.prompts.device)
     for _ in range(reader.length):
         found = _marked(_penalised(reader.logits().float(), reader, how.penalty), reader, how.watermark)
-        found[..., reader.end] = -torch.inf
+        if not how.ends:
+            found[..., reader.end] = -torch.inf
         weights = torch.softmax(found[:, 0] / how.temperature, dim=-1)
         if how.nucleus < 1:
             weights = _nucleus(weights, how.nucleus)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
@@ -56,7 +57,7 @@ class _CrossEntropy(torch.autograd.Function):
     """Cross-entropy of every row of logits, as many rows at a time as stay in a processor's cache.
 
     It has the bits of ``cross_entropy(logits.float(), targets, reduction="none")`` in half its time and a third of its
-    memory, for no array of all logits in single precision is made.
+    memory on a processor, for no array of all logits in single precision is made there.
     """
 
     @staticmethod
@@ -159,7 +160,7 @@ class _Best:
     def look(self, model: PreTrainedModel) -> None:
         if self.judge is None:
             return
-        loss = self.judge(model.eval())
+        loss = broadcast_object_list([self.judge(model.eval())])[0]  # all processes choose the same epoch
         if self.arrays is None or loss < float(self.arrays["loss"]):
             self.arrays = {name: x.cpu().clone() for name, x in take(model).items()}
             self.arrays["loss"] = torch.tensor(loss, dtype=torch.float64)

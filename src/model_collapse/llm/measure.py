@@ -48,7 +48,7 @@ def perplexities(losses: np.ndarray, ids: np.ndarray, tokenizer: PreTrainedToken
     """
     predicted, mean = ids[:, 1:], float(losses.mean())
     parts = tokenizer.batch_decode(predicted, skip_special_tokens=False)
-    size = sum(len(part.replace(tokenizer.eos_token, "").encode()) for part in parts)
+    size = sum(len(part.replace(tokenizer.eos_token or "", "").encode()) for part in parts)
     return {
         "perplexity": math.exp(mean),
         "perplexity_of_blocks": float(np.exp(losses).mean()),
@@ -100,8 +100,9 @@ class Yardstick:
             Beside `perplexities`, on the first 100,000 tokens that it wrote: ``type_token_ratio`` (which is
             distinct-1), ``distinct_2``, ``distinct_3``, ``repeated_2`` to ``repeated_4`` (within blocks),
             ``self_bleu``, ``vocabulary``, ``syntactic_diversity`` and ``semantic_diversity`` (0 where hardly a word is
-            left to compare). On all of them ``mass_<band>``: share of tokens whose count in the human text is 0
-            (unseen), 1, 2 to 4, 5 to 9, 10 to 99, 100 and more. In the pool, so that g counts the rounds of synthetic
+            left to compare); all but Self-BLEU also of the human text, as ``human_<name>``. On all that it wrote
+            ``mass_<band>``: share of tokens whose count in the human text is 0 (unseen), 1, 2 to 4, 5 to 9, 10 to 99,
+            100 and more. In the pool, so that g counts the rounds of synthetic
             text as in the theory: ``survival_<band>``, share of the human text's tokens of that count that are still
             there, and ``lost_1``, ``lost_5plus``, shares of the *words* that occur once, and five times or more, in the
             human text and nowhere in the pool; only words that lie whole within a block count. Of a two-part text
@@ -112,18 +113,25 @@ class Yardstick:
             minor = perplexities(self.losses(model, self.minor), self.minor, self.tokenizer)
             found |= {f"minor_{name}": value for name, value in minor.items()}
         some = ids[: DIVERSITY_TOKENS // ids.shape[1]]
-        texts = self.tokenizer.batch_decode(some, skip_special_tokens=True)
-        found |= {"type_token_ratio": diversity.type_token_ratio(some), "vocabulary": diversity.vocabulary(some)}
-        found |= {f"distinct_{n}": diversity.distinct(some, n) for n in (2, 3)}
-        found |= {f"repeated_{n}": diversity.repeated_share(some, n) for n in (2, 3, 4)}
-        found |= {"self_bleu": diversity.self_bleu(some, rng=rng)}
-        found |= {"syntactic_diversity": _or_none_left(diversity.syntactic_diversity, texts)}
-        found |= {"semantic_diversity": _or_none_left(diversity.semantic_diversity, texts, self._embed)}
+        found |= self._variety(some) | {"self_bleu": diversity.self_bleu(some, rng=rng)} | self._human_variety
         counts = np.bincount(self.train.ravel(), minlength=model.get_input_embeddings().num_embeddings)
         mass, alive = diversity.tail_mass(ids, counts), diversity.survival(pool, counts)
         found |= {f"mass_{name}": mass[band] for name, band in BANDS.items()}
         found |= {f"survival_{name}": alive[band - 1] for name, band in BANDS.items() if band and alive[band - 1] >= 0}
         return found | self._lost(pool)
+
+    def _variety(self, ids: np.ndarray) -> dict[str, float]:
+        texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        found = {"type_token_ratio": diversity.type_token_ratio(ids), "vocabulary": diversity.vocabulary(ids)}
+        found |= {f"distinct_{n}": diversity.distinct(ids, n) for n in (2, 3)}
+        found |= {f"repeated_{n}": diversity.repeated_share(ids, n) for n in (2, 3, 4)}
+        found |= {"syntactic_diversity": _or_none_left(diversity.syntactic_diversity, texts)}
+        return found | {"semantic_diversity": _or_none_left(diversity.semantic_diversity, texts, self._embed)}
+
+    @cached_property
+    def _human_variety(self) -> dict[str, float]:
+        some = self.train[: DIVERSITY_TOKENS // self.train.shape[1]]
+        return {f"human_{name}": value for name, value in self._variety(some).items()}
 
     def _lost(self, pool: np.ndarray) -> dict[str, float]:
         """Shares of the human text's words that are not in the pool, by how often they occur there."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from .. import archive, device
 from ..places import cache_root
+from ..recursion import Turn
 from .settings import BaseConfig, ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Diverged", "NetworkConfig", "fitting"]
 
@@ -91,15 +96,43 @@ class NetworkConfig(BaseConfig):
         return made
 
     def first_network(
-        self, family: str, protocol: int, seed: tuple[int, ...], data: dict[str, Any], later: Container[str] = ()
-    ) -> Path:
-        """Where the network of generation 0 is kept, for every run whose generation 0 is the same.
+        self,
+        family: str,
+        protocol: int,
+        turn: Turn,
+        data: dict[str, Any],
+        train: Callable[[], nn.Module],
+        make: Callable[[], nn.Module],
+        later: Container[str] = (),
+    ) -> nn.Module:
+        """The network of generation 0, trained once for every run whose generation 0 is the same.
 
         Runs of one seed that differ only in what comes later (a family's own settings of that kind are named in
-        `later`) share it, chain by chain; the file's name is a hash of all that it depends on, the data's card
-        included.
+        `later`) share it, chain by chain, in a file whose name is a hash of all that it depends on, the data's card and
+        the processor included. A run also keeps it beside its own resume state, so that it goes on with the same one
+        wherever it is resumed.
+
+        Parameters
+        ----------
+        train, make : callable
+            The trained network; one of the same shape, on the device, to be filled with what was kept.
         """
+        own = turn.file("first")
+        if own is None:
+            return train()
+        from ..checkpoints import fill, get, put, take
+
         said = {name: value for name, value in asdict(self).items() if name not in {*LATER, *CHOSEN, *later}}
-        said |= {"protocol": protocol, "seed": seed, "data": data, "compute": vars(self.compute())}
+        said |= {"protocol": protocol, "seed": turn.seed, "data": data, "compute": vars(self.compute())}
         said |= {"on": device.processor()[0], "torch": device.packages()["torch"]}
-        return cache_root() / family / f"first-{archive.digest(said)[:32]}.state"
+        places = own, cache_root() / family / f"first-{archive.digest(said)[:32]}.state"
+        if there := next((path for path in places if path.exists()), None):
+            with device.seeded(np.random.default_rng(0)):
+                network = make()
+            fill(network, get(there))
+        else:
+            network = train()
+        for path in places:
+            if not path.exists():
+                put(path, take(network))
+        return network.eval()

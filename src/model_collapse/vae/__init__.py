@@ -1,4 +1,4 @@
-"""A variational autoencoder trained on its predecessor's images (Shumailov et al., Nature 2024, supplement figure 7).
+"""A variational autoencoder trained on its predecessor's images (Shumailov et al., Nature 2024, released notebook).
 
 Follows the released notebook: the network and schedule of `model_collapse.vae.network`, weights drawn anew in every
 generation. There the synthetic set is no set but a stream: every batch is a fresh draw of the last decoder's pixel
@@ -6,7 +6,7 @@ means (variant `stream`). Variant `stored` samples a finite set once a generatio
 sampling; variant `binarised` is a stream of Bernoulli draws instead of means.
 
 A chain has its own generation 0; the released five runs probably shared one. Runs that differ only in what comes after
-generation 0 share that network, chain by chain: it is trained once and kept beside the resume states.
+generation 0, on one kind of processor, share that network, chain by chain: it is trained once and kept.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .minority import STUDENT_IMAGES, Minority, make_rare
 from .network import VAE
 from .training import Schedule, decode_means, fit, negative_elbo, weights_of
 
-__all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "VAELearner", "run"]
+__all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "VAELearner", "precision_gap", "run"]
 
 PROTOCOL = 1
 VARIANTS = {
@@ -94,12 +94,18 @@ class VAELearner:
 
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train the network of generation 0, or read it back: its encoder measures every later generation."""
-        name = ("vae", PROTOCOL, turn.seed, self.data.card())
-        kept = self.config.first_network(*name) if turn.scratch else None
-        self.first = self._fit(source.items, Turn(0, turn.seed, turn.scratch), kept)
+        first = Turn(0, turn.seed, turn.scratch)
+        self.first = self.config.first_network(
+            "vae",
+            PROTOCOL,
+            first,
+            self.data.card(),
+            train=lambda: self._fit(source.items, first),
+            make=lambda: self.network().to(self.compute.device, memory_format=torch.channels_last),
+        )
 
     def fit(self, pool: Pool, turn: Turn) -> VAE:
-        return self.first if turn.g == 0 else self._fit(pool.items, turn, None)
+        return self.first if turn.g == 0 else self._fit(pool.items, turn)
 
     def sample(self, model: VAE, pool: Pool, turn: Turn) -> Images:
         n = self.regime.needed(self.n)
@@ -153,10 +159,10 @@ class VAELearner:
         """Two fixed classifiers that differ in their seed, and what they see in human images."""
         return Eye(self.data, self.compute, 0), Eye(self.data, self.compute, 1)
 
-    def _fit(self, items: Images, turn: Turn, kept: Path | None) -> VAE:
+    def _fit(self, items: Images, turn: Turn) -> VAE:
         schedule = Schedule(self.config.epochs, self.config.batch)
         binarise = self.config.variant == "binarised"
-        options = {"binarise": binarise, "checkpoint": turn.file("fit"), "kept": kept}
+        options = {"binarise": binarise, "checkpoint": turn.file("fit")}
         with fitting(turn.g):
             return fit(self.network, items, self.n, schedule, turn.fit, self.compute, **options)
 
@@ -187,7 +193,7 @@ def build(
 def _with_minority(config: Config, data: datasets.ImageSet, rng: np.random.Generator):
     if not config.rare:
         return data, None
-    known = data.name in CLASSIFIERS
+    known = data.name in CLASSIFIERS and not data.own
     config.require(known, f"rare needs images whose classes are known to an archived classifier, not {data.name}")
     return make_rare(data, config.rare, rng)
 
@@ -222,6 +228,13 @@ def report(record: Record) -> list[str]:
     if "class_entropy" not in record.statistics["metric"].values:
         lines.append("left out, because no archived classifier knows these images: what it would see in them")
     return lines + datasets.remarks(record.manifest)
+
+
+def precision_gap(record: Record) -> float:
+    """The largest gap between the latent spreads of fp32 and bf16 chains of study ``precision``, in sd over chains."""
+    single, half = (record.summary("latent_sd_2000", f"precision={kind}") for kind in ("fp32", "bf16"))
+    sd = np.sqrt((single["sd"] ** 2 + half["sd"] ** 2) / 2)
+    return float(((half["mean"] - single["mean"]).abs() / sd).max())
 
 
 def _whole(images: np.ndarray) -> Images:

@@ -23,13 +23,13 @@ class Eye:
     Parameters
     ----------
     data : ImageSet
-        MNIST or scikit-learn's digits; for other images there is no classifier and nothing is measured.
+        MNIST or scikit-learn's digits; for a person's own there is no classifier and nothing is measured.
     seed : int
         Of the archived classifier.
     """
 
     def __init__(self, data: ImageSet, compute: Compute, seed: int = 0):
-        name = CLASSIFIERS.get(data.name)
+        name = None if data.own else CLASSIFIERS.get(data.name)
         self.network = load_classifier(name, seed)[0].to(compute.device) if name else None
         if self.network is not None:
             human = torch.from_numpy(data.held_out).to(compute.device).float() / 255
@@ -42,11 +42,12 @@ class Eye:
     def measures(self, images: torch.Tensor) -> dict[str, float]:
         """Of images (images, side, side) in [0, 1]; nothing where there is no classifier.
 
-        ``class_entropy`` of the histogram of classes, in bits; ``classes_alive``: share of the classes that at least
-        one image in a hundred falls into, ten classes expected in equal parts; ``rarest_share``: share of the rarest
-        class; ``unsure_share``: share of images that get less than 0.9 for every class; ``confidence``: mean of the
-        largest probability; ``frechet``, ``precision``, ``recall`` in the classifier's features against human images
-        that were held out; ``nearest``: mean distance to the nearest of these.
+        ``class_<k>``: share of the images that fall into class k; ``class_entropy`` of this histogram, in bits;
+        ``classes_alive``: share of the classes that at least one image in a hundred falls into, ten classes expected in
+        equal parts; ``rarest_share``: share of the rarest class; ``unsure_share``: share of images that get less than
+        0.9 for every class; ``confidence``: mean of the largest probability; ``frechet``, ``precision``, ``recall`` in
+        the classifier's features against human images that were held out; ``nearest``: mean distance to the nearest of
+        these.
         """
         if self.network is None:
             return {}
@@ -55,7 +56,7 @@ class Eye:
         top = probabilities.max(axis=1)
         few = min(len(features), len(self.human))
         precision, recall = precision_recall(self.human[:few], features[:few], NEIGHBOURS)
-        return {
+        return {f"class_{k}": float(share) for k, share in enumerate(shares)} | {
             "class_entropy": float(-(shares[shares > 0] * np.log2(shares[shares > 0])).sum()),
             "classes_alive": float((shares >= 0.01).mean()),
             "rarest_share": float(shares.min()),

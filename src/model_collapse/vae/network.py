@@ -1,4 +1,4 @@
-"""The network of the released notebook, and its loss (Shumailov et al., Nature 2024, supplement figure 7).
+"""The network of the released notebook, and its loss (Shumailov et al., Nature 2024).
 
 Encoder: convolutions 1 -> 64 -> 128 (kernel 4, stride 2, padding 1), two linear heads; decoder: the mirror image;
 latent dimension 20. On 28 x 28 images it has 647,081 parameters. Smaller images get the same shape, other widths.

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..checkpoints import get, go_on, keep, put
+from ..checkpoints import go_on, keep
 from ..device import Compute, seeded
 from ..runs import Diverged
 from .items import Images, Part
@@ -17,7 +17,7 @@ from .network import VAE, elbo_terms
 
 __all__ = ["Schedule", "decode_means", "draw", "epoch_images", "fit", "load_decoder", "negative_elbo", "weights_of"]
 
-CHUNK = 2000  # images that are decoded at once
+CHUNK = 2000  # images that are decoded, or looked at, at once
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,11 @@ def fit(
     *,
     binarise: bool = False,
     checkpoint: Path | None = None,
-    kept: Path | None = None,
     on: Callable[[int, float], None] = lambda epoch, loss: None,
 ) -> VAE:
     """A newly drawn network after `schedule.epochs` epochs of `rows` items each.
 
     Each epoch has its own randomness, so a fit that finds its `checkpoint`, a file, goes on as if it had not stopped.
-    A network that is found at `kept` is not trained again, and is put there otherwise.
 
     Raises
     ------
@@ -61,9 +59,6 @@ def fit(
         Where the loss of an epoch is not finite.
     """
     network = _new(make, rng, compute)
-    if kept is not None and kept.exists():
-        network.load_state_dict(get(kept))
-        return network.eval()
     optimiser = torch.optim.Adam(network.parameters(), lr=schedule.rate, weight_decay=schedule.decay)
     seeds = rng.integers(2**63, size=(schedule.epochs, 2))
     begin = go_on(checkpoint, network, optimiser)
@@ -75,8 +70,6 @@ def fit(
             raise Diverged(f"epoch {epoch + 1}: the loss is {loss}")
         keep(checkpoint, network, epoch + 1, optimiser)
         on(epoch, loss)
-    if kept is not None:
-        put(kept, network.state_dict())
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return network.eval()
@@ -112,11 +105,14 @@ def epoch_images(
 ) -> torch.Tensor:
     """The images of one epoch, on the device.
 
-    A finite pool gives all of its images. Otherwise each of `rows` rows comes from a part with a probability in
+    A finite pool gives all of its images, or `rows` of them, drawn without replacement, where it has more, so that
+    pools that grow get no more steps. Otherwise each of `rows` rows comes from a part with a probability in
     proportion to its count, from a finite part at random, from a stream drawn anew; one decoder is at work at a time.
     """
     if items.finite:
-        return torch.from_numpy(np.concatenate([part.images for part in items.parts])).to(compute.device)
+        whole = np.concatenate([part.images for part in items.parts])
+        few = whole[rng.choice(len(whole), rows, replace=False)] if len(whole) > rows else whole
+        return torch.from_numpy(few).to(compute.device)
     counts = rng.multinomial(rows, [part.count / items.size for part in items.parts])
     drawn = [draw(make, part, int(n), rng, compute, binarise) for part, n in zip(items.parts, counts, strict=True) if n]
     return torch.cat(drawn)
@@ -151,11 +147,13 @@ def decode_means(
 @torch.no_grad()
 def negative_elbo(network: VAE, images: np.ndarray, generator: torch.Generator, compute: Compute) -> torch.Tensor:
     """Of each of the 8-bit images (images, side, side), in nats, in single precision."""
-    x = _as_input(torch.from_numpy(images).to(compute.device))
-    noise = torch.randn(len(x), network.latent, generator=generator, device=compute.device)
-    logits, mean, log_variance = network(x, noise)
-    error, divergence = elbo_terms(logits, x, mean, log_variance)
-    return error + divergence
+    noise = torch.randn(len(images), network.latent, generator=generator, device=compute.device)
+    found = []
+    for some, its in zip(torch.from_numpy(images).split(CHUNK), noise.split(CHUNK), strict=True):
+        x = _as_input(some.to(compute.device))
+        logits, mean, log_variance = network(x, its)
+        found.append(sum(elbo_terms(logits, x, mean, log_variance)))
+    return torch.cat(found)
 
 
 def weights_of(network: VAE) -> dict[str, np.ndarray]:
