@@ -57,7 +57,10 @@ def stopped(family, study: str, g: int) -> Callable[[Path], None]:
 
 
 def stopped_within_a_fit(folder: Path) -> None:
-    """A run of the VAE that stopped after the first epoch of generation 1, whose network lies in a file of its own."""
+    """A run of the VAE that stopped after the first epoch of generation 1, whose network lies in a file of its own.
+
+    So does that of generation 0; the one that other runs share is not read by this one any more.
+    """
 
     def keep(path: Path, *given) -> None:
         checkpoints.keep(path, *given)
@@ -67,7 +70,15 @@ def stopped_within_a_fit(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
         patch.setattr("model_collapse.vae.training.keep", keep)
         again(vae, "stream-replace")(folder)
-    assert list(folder.rglob("fit-0001*"))
+    assert list(folder.rglob("fit-0001*")) and list(folder.rglob("first-0000*"))
+    shutil.rmtree(folder / "vae")
+
+
+def a_shared_network(folder: Path) -> None:
+    """The network of generation 0 that a run of the VAE left for others."""
+    again(vae, "stream-replace")(folder)
+    shutil.rmtree(folder / "results")
+    assert [path.parent.name for path in folder.rglob("first-*")] == 2 * ["vae"]
 
 
 def again(family, study: str, **options) -> Callable[[Path], object]:
@@ -120,6 +131,7 @@ PLACES = {
     "state": (stopped(gaussian, "replace", 2), again(gaussian, "replace")),
     "state of all parts": (stopped(gaussian, "accumulate", 2), again(gaussian, "accumulate")),
     "state within a fit": (stopped_within_a_fit, again(vae, "stream-replace")),
+    "network that runs share": (a_shared_network, again(vae, "stream-replace")),
     "base": (the_base, read_base),
     "networks that measure": (the_networks, read_networks),
 }
