@@ -152,9 +152,9 @@ def _rerun(record: Record, run: str) -> str:
     """Make the first generations of the first block anew, in the first and the last arm; why not, where it was not."""
     said, chosen = record.manifest, family(record.manifest["family"])
     config, arms = chosen.recorded(said)
-    ends = list(dict.fromkeys([0, len(arms) - 1]))
+    ends = {number: arm for number, arm in enumerate(arms) if number in (0, len(arms) - 1)}
     try:
-        made = {n: _as_made(dataclasses.replace(config, **list(arms.values())[n]), said["machine"]) for n in ends}
+        made = {arm: _as_made(dataclasses.replace(config, **arms[arm]), said["machine"]) for arm in ends.values()}
     except ConfigError as error:
         return str(error)
     data = None
@@ -163,15 +163,15 @@ def _rerun(record: Record, run: str) -> str:
             data = chosen.load(config, None) if config.variant != chosen.data_variant else None
         if data is None or data.card() != said["data"]:
             return f"its data, {said['data']['name']}, are not at hand"
-    for number, whole in made.items():
-        short = dataclasses.replace(whole, generations=min(RERUN_TO, config.generations))
+    for number, arm in ends.items():
+        short = dataclasses.replace(made[arm], generations=min(RERUN_TO, config.generations))
         chains, seed = min(config.block, config.chains), (said["seed"], number, 0)
         with device.threads(config.threads):
             metrics = run_block(
                 short, chains, seed, chosen.build, chosen.restore, data=data, state=None, checkpoint=math.inf,
                 on=lambda phase, g: None, tick=lambda steps: None,
             )  # fmt: skip
-        _compare(record, run, list(arms)[number], short.measured(), metrics, "run again")
+        _compare(record, run, arm, short.measured(), metrics, "run again")
     return ""
 
 

@@ -97,13 +97,12 @@ class PictureLearner:
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train the generator of generation 0, or read it back, and see whether it is fit for a loop."""
         later = ("truncation", "looked_at", "least_precision", "least_recall")
-        first = Turn(0, turn.seed, turn.scratch)
         self.first = self.config.first_network(
             "gan",
             PROTOCOL,
-            first,
+            turn,
             self.data.card(),
-            train=lambda: self._fit(source.items, first),
+            train=lambda first: self._fit(source.items, first),
             make=lambda: self.networks().average.to(self.compute.device, memory_format=torch.channels_last),
             later=later,
         )

@@ -157,13 +157,12 @@ class LanguageLearner:
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train model 0, or read it back: it judges the likelihood of every later pool."""
         later = LATER if self.config.start == "scratch" else (*LATER, "start")
-        first = Turn(0, turn.seed, turn.scratch)
         self.first = self.config.first_network(
             "llm",
             PROTOCOL,
-            first,
+            turn,
             self.card,
-            train=lambda: self._fit(self._new(Turn(0, turn.seed)), source.items, first),
+            train=lambda first: self._fit(self._new(Turn(0, turn.seed)), source.items, first),
             make=lambda: self._new(Turn(0, turn.seed)),
             later=later,
         )

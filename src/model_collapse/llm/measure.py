@@ -102,11 +102,11 @@ class Yardstick:
             ``self_bleu``, ``vocabulary``, ``syntactic_diversity`` and ``semantic_diversity`` (0 where hardly a word is
             left to compare); all but Self-BLEU also of the human text, as ``human_<name>``. On all that it wrote
             ``mass_<band>``: share of tokens whose count in the human text is 0 (unseen), 1, 2 to 4, 5 to 9, 10 to 99,
-            100 and more. In the pool, so that g counts the rounds of synthetic
-            text as in the theory: ``survival_<band>``, share of the human text's tokens of that count that are still
-            there, and ``lost_1``, ``lost_5plus``, shares of the *words* that occur once, and five times or more, in the
-            human text and nowhere in the pool; only words that lie whole within a block count. Of a two-part text
-            also ``minor_<name>`` of each of `perplexities`, on the test text in the dialect.
+            100 and more. In the pool, so that g counts the rounds of synthetic text as in the theory:
+            ``survival_<band>``, share of the human text's tokens of that count that are still there, and ``lost_1``,
+            ``lost_5plus``, shares of the *words* that occur once, and five times or more, in the human text and nowhere
+            in the pool; only words that lie whole within a block count. Of a two-part text also ``minor_<name>`` of
+            each of `perplexities`, on the test text in the dialect.
         """
         found = perplexities(self.losses(model, self.test), self.test, self.tokenizer)
         if self.minor is not None:

@@ -101,7 +101,7 @@ class NetworkConfig(BaseConfig):
         protocol: int,
         turn: Turn,
         data: dict[str, Any],
-        train: Callable[[], nn.Module],
+        train: Callable[[Turn], nn.Module],
         make: Callable[[], nn.Module],
         later: Container[str] = (),
     ) -> nn.Module:
@@ -114,12 +114,15 @@ class NetworkConfig(BaseConfig):
 
         Parameters
         ----------
+        turn : Turn
+            Any of the chain; `train` is given that of generation 0.
         train, make : callable
             The trained network; one of the same shape, on the device, to be filled with what was kept.
         """
+        turn = Turn(0, turn.seed, turn.scratch)
         own = turn.file("first")
         if own is None:
-            return train()
+            return train(turn)
         from ..checkpoints import fill, get, put, take
 
         said = {name: value for name, value in asdict(self).items() if name not in {*LATER, *CHOSEN, *later}}
@@ -131,7 +134,7 @@ class NetworkConfig(BaseConfig):
                 network = make()
             fill(network, get(there))
         else:
-            network = train()
+            network = train(turn)
         for path in places:
             if not path.exists():
                 put(path, take(network))

@@ -94,13 +94,12 @@ class VAELearner:
 
     def prepare(self, source: Source, turn: Turn) -> None:
         """Train the network of generation 0, or read it back: its encoder measures every later generation."""
-        first = Turn(0, turn.seed, turn.scratch)
         self.first = self.config.first_network(
             "vae",
             PROTOCOL,
-            first,
+            turn,
             self.data.card(),
-            train=lambda: self._fit(source.items, first),
+            train=lambda first: self._fit(source.items, first),
             make=lambda: self.network().to(self.compute.device, memory_format=torch.channels_last),
         )
 
