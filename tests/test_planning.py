@@ -65,6 +65,13 @@ def rewritten(record, folder, **changes):
     return save_record(folder, type(record)(manifest, record.metrics, record.statistics))
 
 
+def test_another_number_of_threads_does_not_make_stale_and_another_setting_does(home):
+    record = gaussian.run("keep10", "smoke", save=home, progress=False)
+    said = record.manifest["config"]
+    assert planning.staleness(rewritten(record, home / "x", config=said | {"threads": 7})) == ""
+    assert planning.staleness(rewritten(record, home / "y", config=said | {"share": 0.2})) == "config"
+
+
 def test_a_run_with_settings_of_its_own_is_stale_by_protocol_only(home):
     own = gaussian.run("keep10", "smoke", save=home, chains=4, progress=False)
     free = gaussian.run(None, "smoke", save=home, n=50, progress=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -126,8 +126,8 @@ def archived(root: Path) -> list[Path]:
 def staleness(record: Record) -> str:
     """What differs between a record and the run that the same words would make today; empty where nothing does.
 
-    A commit makes no record stale: only the family's protocol number, its study's configuration or arms, or another
-    checksum of the data of that name, or of the model that all start from.
+    A commit makes no record stale, nor another number of threads: only the family's protocol number, its study's
+    configuration or arms, or another checksum of the data of that name, or of the model that all start from.
     """
     said = record.manifest
     if said["family"] not in FAMILIES:
@@ -139,7 +139,7 @@ def staleness(record: Record) -> str:
         if said["study"] not in chosen.studies or said["profile"] not in chosen.profiles:
             return "study"
         today, swept = chosen.configure(said["study"], said["profile"])
-        differ += [] if config == today else ["config"]
+        differ += [] if config == replace(today, threads=config.threads) else ["config"]
         differ += [] if list(arms.values()) == list(swept) else ["arms"]
     if said["data"] is not None and chosen.load and config.variant != chosen.data_variant:
         card = _card_at_hand(chosen, config)
