@@ -64,7 +64,7 @@ def test_the_scale_of_the_papers_is_what_records_took_times_its_work(tmp_path, m
     assert (took.family, took.run, took.seconds) == ("vae", "smoke-stored-replace", made.manifest["seconds"]["total"])
     assert took.expected == pytest.approx(took.seconds), "the pace of one record is its own"
     of_paper = sum(family("vae").amount(*family("vae").configure(study, "paper")) for study in family("vae").studies)
-    one, many = (paper_scale(nodes, 50, tmp_path).set_index("family").loc["vae"] for nodes in (1, 10**6))
+    one, many = (paper_scale(records(tmp_path), nodes, 50).set_index("family").loc["vae"] for nodes in (1, 10**6))
     assert one.cores == pytest.approx(of_paper * took.seconds / took.work / 3600)
     assert one.gpu == pytest.approx(one.cores / 50) == one.cluster
     assert (one.runs, one.jobs) == (13, sum(planning.parts("vae", s, "paper") for s in family("vae").studies))

@@ -1,12 +1,17 @@
 """Data that ship with the dependencies, and their cards."""
 
+import hashlib
+import os
 import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from conftest import no_data
 
 from model_collapse import datasets
+from model_collapse.datasets import corpora
 
 
 def test_the_language_reference_is_on_every_machine():
@@ -127,3 +132,38 @@ def test_a_damaged_compressed_archive_is_named(tmp_path):
     (tmp_path / "a.npz").write_bytes(raw)
     with pytest.raises(datasets.DataError, match=r"a\.npz cannot be read as \.npz"):
         datasets.read_points(tmp_path / "a.npz")
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub with one little text, and what it was asked for."""
+    asked = {}
+    rows = ["", " = Towers = \n", "", " Some have bells . \n"]
+    pd.DataFrame({"text": rows}).to_parquet(tmp_path / "rows.parquet")
+
+    def download(repository, name, **options):
+        asked.update(options, repository=repository, name=name)
+        return str(tmp_path / "rows.parquet")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.delenv("MODEL_COLLAPSE_DATA", raising=False)
+    corpora._from_hub.cache_clear()
+    yield asked
+    corpora._from_hub.cache_clear()
+
+
+def test_wikitext_from_the_hub_is_the_published_text_or_refused(hub, monkeypatch):
+    published = " \n = Towers = \n \n Some have bells . \n"
+    with pytest.raises(datasets.DataError, match="not the published text of validation"):
+        datasets.wikitext("valid")
+    monkeypatch.setitem(corpora.PUBLISHED, "validation", hashlib.sha256(published.encode()).hexdigest())
+    assert datasets.wikitext("valid").text == published
+    assert hub["revision"] == corpora.REVISION and hub["name"].startswith("wikitext-2-v1/validation")
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_wikitext_at_hand_is_the_published_text(split):
+    if not os.environ.get("MODEL_COLLAPSE_DATA"):
+        no_data("WikiText-2")
+    text = datasets.wikitext(split).text
+    assert hashlib.sha256(text.encode()).hexdigest() == corpora.PUBLISHED[corpora.SPLITS[split]]

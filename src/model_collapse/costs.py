@@ -86,7 +86,7 @@ def records(root: Path | None = None) -> pd.DataFrame:
     return pd.concat(told, ignore_index=True)
 
 
-def paper_scale(nodes: int, faster: float, root: Path | None = None) -> pd.DataFrame:
+def paper_scale(told: pd.DataFrame, nodes: int, faster: float) -> pd.DataFrame:
     """What all studies of the families with networks would take at the scale of the papers, one row a family.
 
     Columns: runs; jobs, which do not wait for each other; ``cores``, hours on the processors that made the records;
@@ -94,6 +94,8 @@ def paper_scale(nodes: int, faster: float, root: Path | None = None) -> pd.DataF
 
     Parameters
     ----------
+    told : pandas.DataFrame
+        What records took, from `records`.
     nodes : int
         GPUs of a cluster.
     faster : float
@@ -101,7 +103,7 @@ def paper_scale(nodes: int, faster: float, root: Path | None = None) -> pd.DataF
     """
     found = []
     for name in NETWORKS:
-        seconds = pace(name, taken(root or results_root(), name))
+        seconds = pace(name, told[told["family"] == name])
         runs = [(hours(name, study, FULL, seconds), parts(name, study, FULL)) for study in family(name).studies]
         cores = sum(whole for whole, _ in runs)
         longest = max(whole / count for whole, count in runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import lzma
 import os
 from pathlib import Path
@@ -14,6 +15,12 @@ from .text import Text, read_text
 __all__ = ["SPLITS", "books", "wikitext"]
 
 SPLITS = {"train": "train", "valid": "validation", "test": "test"}
+REVISION = "b08601e04326c79dfdd32d625aee71d232d685c3"  # of the hub's copy
+PUBLISHED = {  # SHA-256 of the files as they were published
+    "train": "9e9fa1ad55b1c2c95b08e37dd8e653f638fac2c6de904b79e813611eefbc985f",
+    "validation": "f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
+    "test": "d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
+}
 END_OF_BOOK = "<|endofbook|>"
 
 
@@ -27,7 +34,7 @@ def wikitext(split: str) -> Text:
     Raises
     ------
     DataError
-        Where it is in neither place.
+        Where it is in neither place, or what came from the hub is not the published text.
     """
     given = os.environ.get("MODEL_COLLAPSE_DATA")
     local = Path(given) / "wikitext-2" / f"wiki.{split}.tokens" if given else None
@@ -38,20 +45,28 @@ def wikitext(split: str) -> Text:
 
 @functools.cache
 def _from_hub(split: str, fetch: bool) -> str:
-    """The text of a split of ``Salesforce/wikitext``, lines joined as they are; without `fetch`, if it was once."""
+    """The text of a split of ``Salesforce/wikitext``, as it was published; without `fetch`, if it was fetched once.
+
+    The hub keeps one row a line and an empty one for a line that holds nothing but a space.
+    """
     import pandas as pd
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     name = f"wikitext-2-v1/{split}-00000-of-00001.parquet"
     try:
-        path = hf_hub_download("Salesforce/wikitext", name, repo_type="dataset", local_files_only=not fetch)
+        path = hf_hub_download(
+            "Salesforce/wikitext", name, repo_type="dataset", revision=REVISION, local_files_only=not fetch
+        )
     except (OSError, LocalEntryNotFoundError, HfHubHTTPError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"WikiText-2 is not here and cannot be fetched ({reason}): put it where MODEL_COLLAPSE_DATA points"
         ) from None
-    return "".join(line or "\n" for line in pd.read_parquet(path)["text"])
+    text = "".join(line or " \n" for line in pd.read_parquet(path)["text"])
+    if (checksum := hashlib.sha256(text.encode()).hexdigest()) != PUBLISHED[split]:
+        raise DataError(f"WikiText-2 from the hub is not the published text of {split} (SHA-256 {checksum[:12]})")
+    return text
 
 
 def books(root: Path | None = None) -> list[str]:
