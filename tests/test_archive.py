@@ -55,7 +55,7 @@ def test_the_grid_has_every_early_generation_and_at_most_120_and_what_was_asked_
 
 def test_a_record_comes_back_as_it_was_written(homes):
     written = make(homes)
-    read = load_record(written.path)
+    read = load_record(str(written.path))
     assert read.manifest == json.loads(json.dumps(written.manifest))
     assert read.at("variance", 12)["mean"] == pytest.approx(written.at("variance", 12)["mean"], rel=1e-6)
     assert read.chains("variance").shape == (13, 40)

@@ -1,12 +1,14 @@
 """Whether archived records still are what they say, in three grades.
 
 ``intact``
-    the files equal their checksums, the tables are whole and agree with each other, and the rules give the archived
-    verdicts;
+    the files equal their checksums, the tables are whole and agree with each other;
 ``replayed``
     beyond that, what the record keeps of some generations was measured again, with equal results;
 ``re-run``
-    beyond that, the first generations of a block of chains were made anew from the data, with equal results.
+    beyond that, the first generations of the first block of chains, in the first and in the last arm, were made anew
+    from the data, with equal results.
+
+With all records, the archived verdicts are held against what the rules say.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def save_record(folder: Path, record: Record) -> Record:
     return Record(manifest, record.metrics, record.statistics, folder)
 
 
-def load_record(folder: Path) -> Record:
+def load_record(folder: Path | str) -> Record:
     """Read a record and hold every file against its checksum.
 
     Raises
@@ -208,6 +208,7 @@ def load_record(folder: Path) -> Record:
     ArchiveError
         Where the record is missing, truncated, edited by hand, or of a newer layout.
     """
+    folder = Path(folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         claimed = manifest["digest"]

@@ -24,7 +24,7 @@ FAMILY_WORDS = {"gaussian": "a Gaussian", "gmm": "a mixture", "discrete": "a tab
 
 
 def fate(found: Outcome) -> str:
-    """The colour of an outcome: lost for more than half of the chains at the end, harm that grows, or neither."""
+    """The colour of an outcome: the median chain past the limit at some generation, harm that grows, or neither."""
     if found.lost is not None:
         return LOST
     return GROWS if found.grows else HOLDS

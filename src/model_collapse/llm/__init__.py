@@ -39,7 +39,7 @@ __all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "LanguageLearn
 
 PROTOCOL = 1
 VARIANTS = {
-    "beam5": "five beams, as released and as the paper says",
+    "beam5": "five beams and no penalty, as the paper says",
     "penalty2": "five beams and a repetition penalty of 2.0, the paper's ablation",
     "penalty3": "five beams and a repetition penalty of 3.0, as the released code has it",
     "sample": "sampling at temperature 1",
