@@ -8,7 +8,7 @@
     beyond that, the first generations of the first block of chains, in the first and in the last arm, were made anew
     from the data, with equal results.
 
-With all records, the archived verdicts are held against what the rules say.
+`check_verdicts` holds the archived verdicts against what the rules say of all records.
 """
 
 from __future__ import annotations

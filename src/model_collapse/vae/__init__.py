@@ -247,7 +247,7 @@ def work(config: Config) -> float:
 
 
 _EVERY = tuple(range(21))
-# `laptop` takes one thread: two runs side by side take a third less time than one after the other on two.
+# `laptop` takes one thread: two runs side by side take a quarter less time than one after the other on two.
 PROFILES = {
     "smoke": Config(chains=2, generations=2, images="digits", n=400, epochs=2, batch=100, marks=_EVERY),
     "quick": Config(chains=2, generations=5, images="digits", epochs=30, batch=64, marks=_EVERY),
