@@ -389,9 +389,9 @@ def sequences(median, tail):
     return {"replace": run(metrics)}
 
 
-def penalty(first, final):
+def penalty(first, final, sd=0.3):
     plain = {"perplexity": {0: 34.0, 1: 36.0, 9: 55.0}}
-    return {"replace": run(plain, sd=0.3), "penalty": run({"perplexity": {0: 34.0, 1: first, 9: final}}, sd=0.3)}
+    return {"replace": run(plain, sd=sd), "penalty": run({"perplexity": {0: 34.0, 1: first, 9: final}}, sd=sd)}
 
 
 def curve(*means):
@@ -407,8 +407,8 @@ def distinct(*shares):
     return {"run": run({"distinct_2": {0: 0.5} | dict(zip((1, 2, 4, 8), (0.5 * s for s in shares), strict=True))})}
 
 
-def pretraining(replace, accumulate):
-    return {name: run({"cross_entropy": {0: 1.82, 3: 1.82 + rise}})
+def pretraining(replace, accumulate, **spread):
+    return {name: run({"cross_entropy": {0: 1.82, 3: 1.82 + rise}}, **spread)
             for name, rise in (("replace", replace), ("accumulate", accumulate))}  # fmt: skip
 
 
@@ -483,6 +483,14 @@ def test_interval_that_meets_the_band_and_zero_shows_nothing():
 
 def test_accumulation_that_improves_does_no_harm():
     assert BY_ID["P-h.vae"].rule(rises("latent_sd", accumulate=0.9, replace=0.3, **SPREAD)).verdict == R
+
+
+def test_wide_intervals_prove_nothing():
+    wide = 20.0
+    assert BY_ID["L4"].rule(penalty(40, 41, sd=wide)).verdict == N
+    assert BY_ID["A3"].rule(pretraining(0.5, 0.0, sd=2.0)).verdict == N
+    with pytest.raises(NoVerdict, match="reaches half"):
+        BY_ID["P-h.llm"].rule(text(sd=wide, accumulate=36, replace=58))
 
 
 def test_nothing_to_mitigate_gives_no_verdict():
@@ -705,7 +713,7 @@ def test_rows_and_counts():
     assert rows["L1"]["profile"] == "paper"
     assert rows["L1"]["chains"] == 8
     assert rows["P-d"]["source_check"].startswith("misattributed (Nature 2024, example 1)")
-    assert "share the base" in rows["L1"]["reason"]
+    assert "share the data and, where there is one, the base" in rows["L1"]["reason"]
     found = claims.by_verdict(rows)
     assert found[R] == ["L1"] and "" not in found
     assert [*sorted(sum(found.values(), []))] == sorted(claim.id for claim in CLAIMS if not claim.children)

@@ -34,7 +34,7 @@ WORST_FIRST = (NOT_REPLICATED, PARTLY, REPLICATED)
 _OWN_START = "Each chain has its own generation 0, which runs of one seed share chain by chain on one kind of processor"
 # What the chains of a family have in common, to be said wherever an interval over them is shown.
 SHARED = {
-    "llm": "Chains share the base and the data.",
+    "llm": "Chains share the data and, where there is one, the base.",
     "gan": f"{_OWN_START}, and its own part of the data.",
     "vae": f"{_OWN_START}; the released runs probably shared a single one.",
 }
