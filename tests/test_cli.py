@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import struct
 import subprocess
@@ -50,13 +51,17 @@ def say(capsys, *words) -> tuple[int, str, str]:
 
 
 def test_a_run_leaves_a_record_and_a_line(homes, capsys):
-    status, out, _ = say(
-        capsys, "run", "gaussian", "--profile", "smoke", "--regime", "keep(0.25)", "--chains", "30", "--set", "n=40"
-    )
-    assert status == 0 and "gaussian/smoke-keep-theorem: 30 chains to generation 12" in out
-    manifest = load_record(homes / "results/gaussian/smoke-keep-theorem").manifest
+    command = ["run", "gaussian", "--profile", "smoke", "--regime", "keep(0.25)", "--chains", "30", "--set", "n=40"]
+    status, out, _ = say(capsys, *command)
+    name = re.match(r"gaussian/(smoke-keep-theorem-[0-9a-f]{8}): 30 chains to generation 12", out)
+    assert status == 0 and name
+    manifest = load_record(homes / "results/gaussian" / name[1]).manifest
     assert manifest["config"]["share"] == 0.25 and manifest["config"]["n"] == 40
     assert "T2" in manifest["rules"]
+    status, out, _ = say(capsys, *command[:-1], "n=50")  # another run, which does not stand in the first one's way
+    assert status == 0 and name[1] not in out
+    status, out, _ = say(capsys, "run", "gaussian", "--profile", "smoke")
+    assert status == 0 and "gaussian/smoke-replace-theorem: " in out
 
 
 @pytest.mark.parametrize(
@@ -292,7 +297,8 @@ def test_ten_kills_lose_nothing(tmp_path):
         )
 
     def record(home: str):
-        return load_record(tmp_path / home / "results/gaussian/smoke-replace-theorem")
+        (folder,) = (tmp_path / home / "results/gaussian").glob("smoke-replace-theorem-*")
+        return load_record(folder)
 
     def kill(home: str, number: int, target: int, wait: float) -> str:
         """Start a process, kill it `wait` seconds into that phase of the timetable; the phase it was killed in."""

@@ -2,7 +2,12 @@
 
 import json
 
+import nbclient
+import nbformat
+import pytest
+
 from model_collapse import claims
+from model_collapse.book.environment import MAKES_PAGES
 from model_collapse.book.scorecard import counts_table, filters, places, scorecard_table
 from model_collapse.book.showing import comparison, minus
 from model_collapse.claims import CLAIMS
@@ -61,3 +66,16 @@ def test_negative_numbers_have_the_sign_of_minus_and_nothing_else_has():
     for written, read in {**told, **{text: text for text in same}}.items():
         assert minus(written) == read
     assert "<td>−1 to 2</td>" in comparison([""], [["-1 to 2"]]).data
+
+
+@pytest.mark.parametrize("makes_pages", [True, False])
+def test_who_runs_a_chapter_by_hand_sees_its_figures_and_numbers(makes_pages, monkeypatch):
+    monkeypatch.setenv(MAKES_PAGES, "1") if makes_pages else monkeypatch.delenv(MAKES_PAGES, raising=False)
+    code = "import matplotlib.pyplot as plt\nfrom model_collapse.book.showing import say, show\n"
+    code += "show('x', plt.subplots()[0])\nsay('count', -3)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    outputs = nbclient.NotebookClient(notebook, kernel_name="python3").execute().cells[0].outputs
+    glued = [o.metadata.scrapbook.name for o in outputs if "scrapbook" in o.get("metadata", {})]
+    assert glued == ["fig_x", "count"]
+    seen = [o for o in outputs if "image/png" in o.get("data", {}) or o.get("text") == "count: −3\n"]
+    assert len(seen) == (0 if makes_pages else 2)

@@ -18,6 +18,9 @@ _PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "numba", "torch", "torc
 _IMPORT_NAMES = {"scikit-learn": "sklearn"}
 _LOADED = time.time()
 
+MAKES_PAGES = "MODEL_COLLAPSE_MAKES_PAGES"
+"""Environment variable that is set while the book executes a chapter: what it glues need not be shown twice."""
+
 
 def imported_modules() -> list[str]:
     """Names of the modules of this package that the process has imported, sorted."""

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from . import pages
+from .environment import MAKES_PAGES
 
 __all__ = ["build", "execute", "follow_parent", "only_build"]
 
@@ -60,6 +61,7 @@ def execute(notebook: str, output: str) -> None:
     follow_parent()
     # A python3 kernel that the reader has registered elsewhere must not win over this environment's.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.environ[MAKES_PAGES] = "1"
     # No widgets here, and no need of any: without this a page would show tqdm's regret, and where it was installed.
     quiet = (os.environ.get("PYTHONWARNINGS"), "ignore:IProgress not found")
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, quiet))

@@ -5,17 +5,21 @@ All go through MyST-NB's ``glue``, so that the prose around them is ordinary Mar
     {glue:figure} fig_<name>   a figure; its caption ends with {glue:text}`source_<name>`, filled from the manifests
     {glue:text}`verdict_<id>`  a verdict that was computed
     {glue:text}`<name>`        a number
+
+Pages show what was glued where the prose asks for it. Whoever runs a chapter by hand, in JupyterLab or with papermill,
+has no such pages, and sees figures and numbers below the cell that made them.
 """
 
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from IPython.display import HTML
+from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 from myst_nb import glue
 
@@ -23,6 +27,7 @@ from .. import claims
 from ..archive import Record, load_record
 from ..figures import caption
 from ..places import results_root
+from .environment import MAKES_PAGES
 
 __all__ = [
     "archived",
@@ -53,15 +58,24 @@ def show(
     name: str, figure: Figure, archived: Record | Mapping[str, Record] | None = None, live: Record | None = None
 ) -> None:
     """Glue a figure as ``fig_<name>`` and what the manifests say of its data as ``source_<name>``, if there are any."""
+    by_hand = MAKES_PAGES not in os.environ
     glue(f"fig_{name}", figure, display=False)
+    if by_hand:
+        display(figure)
     if archived is not None:
-        glue(f"source_{name}", caption(archived, live), display=False)
+        source = caption(archived, live)
+        glue(f"source_{name}", source, display=False)
+        if by_hand:
+            display(Markdown(source))
     plt.close(figure)
 
 
 def say(name: str, value: object, pattern: str = "{}") -> None:
     """Glue a number (or a word) for the prose, formatted by `pattern`."""
-    glue(name, minus(pattern.format(value)), display=False)
+    text = minus(pattern.format(value))
+    glue(name, text, display=False)
+    if MAKES_PAGES not in os.environ:
+        print(f"{name}: {text}")
 
 
 def judge(results: str | Path | None = None) -> dict[str, dict]:

@@ -211,7 +211,9 @@ class Family:
             raise ConfigError(f"seed must not be negative, not {seed}")
         identity = self.identity(config, swept, seed, loaded)
         hashed = archive.digest(identity)
-        name = name or self._name(study, profile, config, hashed, changes)
+        said = set() if study else {"regime", "variant"}  # by the name; a mark stands for the rest
+        marked = changes.keys() - said or data is not None or (seed and study is None)
+        name = name or self._name(study, profile, config) + (f"-{hashed[:8]}" if marked else "")
         if not re.fullmatch(r"\w[\w.,=-]*", name):
             raise ConfigError(f"{name!r} cannot name a run: letters, digits and . , = - _ only, and no folder")
         facts = {"family": self.name, "run": name, "profile": profile, "study": study}
@@ -241,11 +243,9 @@ class Family:
     def _target(self, save: Path, plan: Plan) -> Path:
         return save / self.name / plan.name
 
-    def _name(self, study: str | None, profile: str, config: BaseConfig, hashed: str, changes: dict[str, Any]) -> str:
-        """``<profile>-<study>``; a study with changed settings is marked, so that it never passes for the study."""
-        if study is None:
-            return f"{profile}-{config.regime}-{config.variant}".replace("_", "-")
-        return f"{profile}-{study}" + (f"-{hashed[:8]}" if changes else "")
+    def _name(self, study: str | None, profile: str, config: BaseConfig) -> str:
+        """``<profile>-<study>``, or ``<profile>-<regime>-<variant>`` where there is none."""
+        return f"{profile}-{study or f'{config.regime}-{config.variant}'.replace('_', '-')}"
 
     def _known(self, kind: str, name: str, known: Any) -> None:
         if name not in known:
