@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -202,6 +203,13 @@ def test_the_command_names_what_cannot_be_trusted(home, mixture, normal, capsys,
     monkeypatch.setattr("sys.argv", ["model-collapse", "verify", "gmm/typo"])
     with pytest.raises(SystemExit, match="no record gmm/typo at"):
         main()
+    cited = load_record(mixture).identifier
+    monkeypatch.setattr("sys.argv", ["model-collapse", "verify", cited])
+    main()
+    assert f"replayed  {cited}" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["model-collapse", "verify", cited[:-12] + "0" * 12])
+    with pytest.raises(SystemExit, match=f"what is there is {cited}, not @000000000000: it was made again since"):
+        main()
 
 
 def test_records_that_nothing_here_can_make_do_not_stop_the_rest(home, mixture, normal, capsys, monkeypatch):
@@ -212,8 +220,8 @@ def test_records_that_nothing_here_can_make_do_not_stop_the_rest(home, mixture, 
     monkeypatch.setattr("sys.argv", ["model-collapse", "verify", "--all"])
     main()
     out = capsys.readouterr().out
-    assert "intact    gaussian/a-crystal; no family 'crystal' here to compute it again" in out
-    assert "intact    gaussian/b-spiral; stale: grid must be full, marks or ends, not 'spiral'" in out
+    assert re.search("intact    gaussian/a-crystal@[0-9a-f]{12}; no family 'crystal' here to compute it again", out)
+    assert re.search("intact    gaussian/b-spiral@[0-9a-f]{12}; stale: grid must be full, marks or ends, not 'sp", out)
     assert "replayed  gmm/smoke-blob-replace" in out and "no archived verdicts here (scorecard.json)" in out
     (normal / "manifest.json").unlink()
     with pytest.raises(SystemExit, match="1 of 4 records cannot be trusted: no record at"):

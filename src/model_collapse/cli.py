@@ -35,7 +35,7 @@ __all__ = ["main"]
 
 INTERRUPTED = 130
 Results = Annotated[
-    Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+    Path | None, typer.Option(help="Folder of results \\[default: MODEL_COLLAPSE_RESULTS or data/results]")
 ]
 
 app = typer.Typer(
@@ -96,7 +96,7 @@ def run_command(
 @app.command("plan")
 def plan_command(
     profile: Annotated[
-        str | None, typer.Option(help="Of every family [default: the one its archive is made at]")
+        str | None, typer.Option(help="Of every family \\[default: the one its archive is made at]")
     ] = None,
     results: Results = None,
 ) -> None:
@@ -121,7 +121,9 @@ def plan_command(
 def pretrain_command(
     name: Annotated[str, typer.Argument(metavar="BASE", help="laptop or paper")],
     seed: Annotated[int, typer.Option(help="A whole number")] = 0,
-    folder: Annotated[Path | None, typer.Option(help="Where it goes [default: base/ in MODEL_COLLAPSE_CACHE]")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where \\[default: base/ in MODEL_COLLAPSE_CACHE]")
+    ] = None,
 ) -> None:
     """Make a base of the language model anew from the books. Stopped half-way, the same command goes on."""
     from .llm import base
@@ -156,7 +158,9 @@ def export_command(
 
 @app.command("verify")
 def verify_command(
-    run: Annotated[str | None, typer.Argument(metavar="[FAMILY/RUN]", help="Such as gmm/paper-blob-replace")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[FAMILY/RUN[@DIGEST]]", help="Such as gmm/paper-blob-replace, as cited")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every record, and the verdicts")] = False,
     full: Annotated[bool, typer.Option("--full", help="Also make the first generations anew")] = False,
     results: Results = None,
@@ -167,6 +171,7 @@ def verify_command(
     root = results or results_root()
     if everything == (run is not None):
         raise ConfigError("verify one run, such as gmm/paper-blob-replace, or --all")
+    run, _, digest = (run or "").partition("@")
     folders = planning.archived(root) if everything else [root / run]
     if not folders:
         raise ArchiveError(f"no records at {root}")
@@ -176,10 +181,13 @@ def verify_command(
     for folder in folders:
         try:
             found = verification.verify(folder, full)
-            typer.echo(f"{found.grade:9s} {found.run}" + "".join(f"; {note}" for note in found.notes))
         except ArchiveError as error:
             bad.append(str(error))
             typer.echo(f"{'DAMAGED':9s} {folder.parent.name}/{folder.name}: {error}")
+            continue
+        if not found.run.partition("@")[2].startswith(digest):
+            raise ArchiveError(f"what is there is {found.run}, not @{digest}: it was made again since")
+        typer.echo(f"{found.grade:9s} {found.run}" + "".join(f"; {note}" for note in found.notes))
     if everything and not bad and (root / verification.SCORECARD).exists():
         typer.echo(f"{'intact':9s} verdicts of {verification.check_verdicts(root)} claims")
     elif everything and not bad:

@@ -42,7 +42,7 @@ TOLERANCE = {"rtol": 1e-4, "atol": 1e-7}  # of float32 values, and of sums in an
 
 @dataclass(frozen=True)
 class Verified:
-    """A record that is intact, the highest grade it reached, and why it did not reach a higher one that was asked."""
+    """A record that is intact, as it is cited; the highest grade it reached, and why it did not reach a higher one."""
 
     run: str
     grade: str
@@ -59,15 +59,16 @@ def verify(folder: Path, full: bool = False) -> Verified:
     """
     record = load_record(folder)
     run = f"{folder.parent.name}/{folder.name}"
+    cited = f"{run}@{record.digest}"
     if record.manifest["family"] not in FAMILIES:
-        return Verified(run, INTACT, [f"no family {record.manifest['family']!r} here to compute it again"])
+        return Verified(cited, INTACT, [f"no family {record.manifest['family']!r} here to compute it again"])
     try:
         _whole(record, run)
         stale = staleness(record)
     except ConfigError as error:
-        return Verified(run, INTACT, [f"stale: {error}"])
+        return Verified(cited, INTACT, [f"stale: {error}"])
     if stale:
-        return Verified(run, INTACT, [f"stale ({stale} differs): today's code makes another run"])
+        return Verified(cited, INTACT, [f"stale ({stale} differs): today's code makes another run"])
     grade, notes = INTACT, []
     if _replayed(record, run):
         grade = REPLAYED
@@ -77,7 +78,7 @@ def verify(folder: Path, full: bool = False) -> Verified:
         missing = _rerun(record, run)
         grade = grade if missing else RERUN
         notes += [missing] if missing else []
-    return Verified(run, grade, notes)
+    return Verified(cited, grade, notes)
 
 
 def check_verdicts(root: Path) -> int:

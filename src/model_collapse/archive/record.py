@@ -129,9 +129,15 @@ class Record:
         """What to cite it by: family, run, and the first twelve digits of the checksum of its manifest.
 
         The manifest holds the checksums of all that was measured: no number can change without another identifier. A
-        record that is made again gets another one, too. `model-collapse verify` computes it anew.
+        record that is made again gets another one, too. `model-collapse verify` computes it anew, and says whether what
+        lies there is what an identifier means.
         """
-        return f"{self.name}@{self.manifest['digest'][:12]}"
+        return f"{self.name}@{self.digest}"
+
+    @property
+    def digest(self) -> str:
+        """The first twelve digits of the checksum of the manifest."""
+        return self.manifest["digest"][:12]
 
     def setting(self, name: str, arm: str = "") -> object:
         """A field of the configuration, with the arm's own value where it sweeps that field."""

@@ -31,9 +31,9 @@ def seal_command(
     generation: Annotated[int | None, typer.Option(help="Number of the model that sampled synthetic items")] = None,
     run: Annotated[str | None, typer.Option(metavar="FAMILY/RUN", help="The record of the run it belongs to")] = None,
     only: Annotated[str | None, typer.Option(metavar="PATTERN", help="Only files of such names, as 'human/*'")] = None,
-    ledger: Annotated[Path | None, typer.Option(help="The ledger [default: PATH.ledger, beside PATH]")] = None,
+    ledger: Annotated[Path | None, typer.Option(help="The ledger \\[default: PATH.ledger, beside PATH]")] = None,
     results: Annotated[
-        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+        Path | None, typer.Option(help="Folder of results \\[default: MODEL_COLLAPSE_RESULTS or data/results]")
     ] = None,
 ) -> None:
     """Write down who made the items of a corpus, and sign it. Items that are sealed already keep their entry."""
@@ -47,7 +47,7 @@ def seal_command(
 
 def audit_command(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder or a JSONL file")],
-    ledger: Annotated[Path | None, typer.Option(help="The ledger [default: PATH.ledger, beside PATH]")] = None,
+    ledger: Annotated[Path | None, typer.Option(help="The ledger \\[default: PATH.ledger, beside PATH]")] = None,
     key: Annotated[Path | None, typer.Option(metavar="PUBLIC", help="The key that must have signed the ledger")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one object")] = False,
 ) -> int:
@@ -73,7 +73,7 @@ def credentials_command(
     key: Annotated[Path, typer.Option(metavar="PRIVATE", help="Your private key; model-collapse new-key makes one")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it goes; made if it is not there")],
     results: Annotated[
-        Path | None, typer.Option(help="Folder of results [default: MODEL_COLLAPSE_RESULTS or data/results]")
+        Path | None, typer.Option(help="Folder of results \\[default: MODEL_COLLAPSE_RESULTS or data/results]")
     ] = None,
 ) -> None:
     """Export what a run was as content credentials (C2PA), signed without a network."""

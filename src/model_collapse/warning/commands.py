@@ -24,7 +24,7 @@ def watch_command(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="The set that is trusted")],
     candidate: Annotated[Path, typer.Argument(metavar="CANDIDATE", help="The set that is held against it")],
     rate: Annotated[float, typer.Option(help="Of false alarms")] = 0.05,
-    kind: Annotated[str | None, typer.Option(help="points, images or text [default: by the files]")] = None,
+    kind: Annotated[str | None, typer.Option(help="points, images or text \\[default: by the files]")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write what was found, as JSON")] = None,
     seed: Annotated[int, typer.Option(help="A whole number, for the random deals")] = 0,
 ) -> int:
