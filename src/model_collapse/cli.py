@@ -121,9 +121,7 @@ def plan_command(
 def pretrain_command(
     name: Annotated[str, typer.Argument(metavar="BASE", help="laptop or paper")],
     seed: Annotated[int, typer.Option(help="A whole number")] = 0,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where \\[default: base/ in MODEL_COLLAPSE_CACHE]")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where \\[default: base/ in MODEL_COLLAPSE_CACHE]")] = None,
 ) -> None:
     """Make a base of the language model anew from the books. Stopped half-way, the same command goes on."""
     from .llm import base
