@@ -306,3 +306,12 @@ def test_without_models_items_the_alarm_rings_at_its_rate():
     assert len(p) == 200
     low, high = binom.interval(0.999, 200, 0.1)
     assert low <= (p <= 0.1).sum() <= high
+
+
+@pytest.mark.parametrize("remedy", ["noise(0.1)", "filter(0.9, 0.1)", "even", "best(2)", "ensemble(2)"])
+@pytest.mark.parametrize("regime", ["replace", "keep"])
+def test_a_gaussian_with_a_remedy_draws_items(remedy, regime):
+    scale = {"chains": 2, "block": 2, "generations": 1, "n": 40, "progress": False}
+    assert gaussian.run(None, "smoke", regime=regime, remedy=remedy, **scale).generations == [0, 1]
+    with pytest.raises(ConfigError, match="takes single items: items must be points or auto, not 'moments'"):
+        gaussian.run(None, "smoke", regime=regime, remedy=remedy, items="moments", **scale)

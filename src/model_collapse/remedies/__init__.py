@@ -79,8 +79,8 @@ def make_remedy(text: str) -> Remedy | None:
         takes = f"takes {', '.join(wanted)}" if wanted else "takes no numbers"
         raise RegimeError(f"remedy {name!r} {takes}, not {len(numbers)} numbers")
     for what, x in zip(wanted, numbers, strict=True):
-        holds, must = _LIMITS[what]
-        if not holds(x):
+        holds, must = _LIMITS.get(what, (None, ""))
+        if holds and not holds(x):
             raise RegimeError(f"remedy {name!r}: {what} must {must}, not {x:g}")
     return Remedy(name, numbers)
 

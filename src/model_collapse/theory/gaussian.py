@@ -48,7 +48,8 @@ class Config(BaseConfig):
     bias : float
         Sampling bias lambda of Alemohammad et al.: items come from N(mu, lambda Sigma); 1 is unbiased.
     items : {"auto", "moments", "points"}
-        Draw sufficient statistics or the items themselves; "auto" takes items where the regime must pick some.
+        Draw sufficient statistics or the items themselves; "auto" takes items where the regime must pick
+        some, or a remedy is set.
     """
 
     d: int = 1
@@ -80,6 +81,8 @@ class Config(BaseConfig):
         self.require(enough, f"keep: {regime.kept(self.n)} human items a pool are more than the {first} there are")
         grows = regime.name in ("replace", "augment", "accumulate")
         self.require(self.growth == 0 or grows, f"regime {regime.name!r} has pools of one size: growth must be 0")
+        single = not self.remedy or self.items != "moments"
+        self.require(single, f"remedy {self.remedy!r} takes single items: items must be points or auto, not 'moments'")
 
     def pool_size(self, g: int) -> int:
         """Items in pool g."""
@@ -91,7 +94,7 @@ class GaussianLearner:
 
     def __init__(self, config: Config, regime: Regime):
         self.config, self.regime = config, regime
-        picks = regime.name == "accumulate_subsample"
+        picks = regime.name == "accumulate_subsample" or config.remedy != ""
         self.points = config.items == "points" or (config.items == "auto" and picks)
 
     def prepare(self, source: Source, turn: Turn) -> None:
