@@ -26,7 +26,7 @@ from .families import FAMILIES, family
 from .places import cache_root, results_root
 from .provenance import UNTRUSTED, LedgerError, ProvenanceError
 from .provenance.commands import COMMANDS as OF_PROVENANCE
-from .regimes import RegimeError, make_regime, nearest
+from .regimes import RegimeError, nearest
 from .runs import ConfigError, Family
 from .warning import WatchError
 from .warning.commands import COMMANDS as OF_WARNING
@@ -252,7 +252,10 @@ def _list(chosen: Family) -> None:
     for name, meaning in chosen.variants.items():
         typer.echo(f"variant {name:18s} {meaning}")
     for name, config in chosen.profiles.items():
-        typer.echo(f"profile {name:18s} {config.chains} chains, {config.generations} generations")
+        scale = f"{config.chains:,} chains to generation {config.generations:,}"
+        typer.echo(f"profile {name:18s} {scale}; a study may have its own")
+    settings = [f.name for f in dataclasses.fields(chosen.config) if f.name not in ("regime", "variant", "chains")]
+    typer.echo(f"--set   {', '.join(settings)}")
 
 
 def _changes(
@@ -263,12 +266,7 @@ def _changes(
     generations: int | None,
     settings: list[str] | None,
 ) -> dict:
-    changes = {"variant": variant, "chains": chains, "generations": generations}
-    if regime is not None:
-        made = make_regime(regime)
-        changes |= {"regime": made.name}
-        changes |= {"share": made.share} if made.name == "keep" else {}
-        changes |= {"n_real": made.n_real, "n_synthetic": made.n_synthetic} if made.name == "fresh" else {}
+    changes = {"regime": regime, "variant": variant, "chains": chains, "generations": generations}
     defaults = chosen.config()
     known = {f.name for f in dataclasses.fields(chosen.config)}
     for text in settings or []:

@@ -28,7 +28,7 @@ class Learner(Protocol):
         """Fit a model on a pool."""
 
     def sample(self, model: Any, pool: Pool, turn: Turn) -> Items:
-        """Draw what the next generation may learn from."""
+        """Draw what the next generation may learn from: ``regime.needed(n)`` items for a pool of n."""
 
     def measure(self, model: Any, synthetic: Items, turn: Turn) -> dict[str, np.ndarray]:
         """Metrics by name, each of shape (chains,)."""
@@ -108,8 +108,9 @@ def run(
 ) -> Iterator[Generation]:
     """Run the loop from where `history` ends to generation `generations`, which is included.
 
-    Model 0 is fitted on human data alone; model g has seen g rounds of synthetic data. `history` is a sequence of
-    past samples (see `model_collapse.archive.History`); a run resumes by being started with the history it finds.
+    Model 0 is fitted on human data alone; model g has seen g rounds of synthetic data. `history` holds the past samples
+    as the regime wants them (``History(regime.memory)``, see `model_collapse.archive.History`; a list does for regimes
+    that look at the last one only); a run resumes by being started with the history it finds.
     `measured` names the generations to measure (all, if None); `on` hears each phase as it begins.
     """
     learner.prepare(source, Turn(PREPARATION, seed, scratch))

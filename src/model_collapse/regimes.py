@@ -16,6 +16,7 @@ import numpy as np
 
 __all__ = [
     "HUMAN",
+    "NUMBERS",
     "REGIMES",
     "Items",
     "Lineage",
@@ -42,10 +43,13 @@ class Items(Protocol):
 
     ``size`` is the number of items in each chain. ``take`` draws without replacement, independently in every
     chain. ``merge`` joins sets of one kind; ``subsample`` draws from several as from their union and says, per
-    chain, how many came from each, shape (chains, parts).
+    chain, how many came from each, shape (chains, parts). ``arrays`` gives what a resume state keeps, from which the
+    family's ``restore`` makes them again. `model_collapse.points.Points` and `model_collapse.rows.Rows` have all of it.
     """
 
     size: int
+
+    def arrays(self) -> dict[str, np.ndarray]: ...
 
     def take(self, n: int, rng: np.random.Generator) -> Items: ...
 
@@ -220,6 +224,9 @@ REGIMES: dict[str, tuple[Rule, str]] = {
 }
 """The rule of every regime, and what of the history it needs."""
 
+NUMBERS = {"keep": ("share",), "fresh": ("n_real", "n_synthetic")}
+"""The settings that a regime may name in brackets."""
+
 
 def make_regime(name: str, *, share: float = 0.1, n_real: int = 0, n_synthetic: int = 0) -> Regime:
     """The regime of that name: ``replace``, ``keep(0.1)`` or ``keep`` with `share`, ``fresh(100, 900)``, ….
@@ -230,7 +237,7 @@ def make_regime(name: str, *, share: float = 0.1, n_real: int = 0, n_synthetic: 
         For an unknown name (with the nearest known one), a share outside [0, 1], a negative number of items.
     """
     stem, numbers = parsed("regime", name, REGIMES)
-    wanted = {"keep": 1, "fresh": 2}.get(stem, 0)
+    wanted = len(NUMBERS.get(stem, ()))
     if len(numbers) not in (0, wanted):
         raise RegimeError(f"regime {stem!r} takes {wanted or 'no'} number{'s' * (wanted != 1)}, not {len(numbers)}")
     if stem == "keep" and numbers:

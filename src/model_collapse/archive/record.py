@@ -5,8 +5,8 @@
 ``manifest.json``
     what was run, with what, on what, how long it took, and the SHA-256 of every other file;
 ``metrics.parquet``
-    one row per (arm, generation, chain, metric) with its value, for at most 200 chains (shared among the arms) and the
-    metrics that its family names, unless its study says otherwise;
+    one row per (arm, generation, chain, metric) with its value, for the metrics that its family names and at most 200
+    chains, unless its study says otherwise; a sweep shares them among its arms, each of which has twenty at least;
 ``summary.parquet``
     one row per (arm, generation, metric) with count, mean, sd and quantiles over *all* chains;
 ``samples/``
@@ -152,10 +152,9 @@ class Record:
         ArchiveError
             Where the record has no such metric or arm.
         """
+        self._require(metric, arm)
         rows = self.statistics
         rows = rows[(rows["metric"] == metric) & (rows["arm"] == arm)]
-        if rows.empty:
-            raise ArchiveError(f"record {self.name} has no metric {metric!r} in arm {arm!r}")
         return rows.drop(columns=["arm", "metric"]).set_index("generation").sort_index()
 
     def at(self, metric: str, g: int, arm: str = "") -> pd.Series:
@@ -166,12 +165,31 @@ class Record:
         return table.loc[g]
 
     def chains(self, metric: str, arm: str = "") -> pd.DataFrame:
-        """Values of one metric, a row per generation and a column per kept chain (all, or 200 examples)."""
+        """Values of one metric, a row per generation and a column per kept chain (all, or some examples).
+
+        Raises
+        ------
+        ArchiveError
+            Where the record has no such metric or arm, or keeps no single chains of this metric.
+        """
+        self._require(metric, arm)
         rows = self.metrics
         rows = rows[(rows["metric"] == metric) & (rows["arm"] == arm)]
         if rows.empty:
-            raise ArchiveError(f"record {self.name} has no metric {metric!r} in arm {arm!r}")
+            some = ", ".join(sorted(set(self.metrics["metric"]))) or "no metric"
+            raise ArchiveError(f"record {self.name} keeps no single chains of {metric!r}; it has those of {some}")
         return rows.pivot(index="generation", columns="chain", values="value").sort_index()
+
+    def _require(self, metric: str, arm: str) -> None:
+        def shown(names: list[str]) -> str:
+            return ", ".join(map(repr, names))
+
+        if arm not in self.arms:
+            raise ArchiveError(f"record {self.name} has no arm {arm!r}; it has {shown(self.arms)}")
+        rows = self.statistics
+        metrics = sorted(set(rows[rows["arm"] == arm]["metric"]))
+        if metric not in metrics:
+            raise ArchiveError(f"record {self.name} has no metric {metric!r}; it has {shown(metrics)}")
 
     def samples(self, name: str) -> dict[str, np.ndarray]:
         """The arrays of ``samples/<name>.npz``; raises `ArchiveError` where the record has none of that name."""

@@ -20,7 +20,7 @@ from model_collapse.archive import Record
 from .claim import Finding, NoVerdict, Records, grade
 from .intervals import ERRORS, Estimate, estimate, interval, last, minus, number, percent, span
 
-__all__ = ["m4", "m5"]
+__all__ = ["admissible_numbers", "m4", "m5"]
 
 Point = tuple[float, int, int]  # bias, n_real, n_synthetic
 
@@ -82,6 +82,12 @@ def m5(records: Records) -> Finding:
         min(e.count for e in found.values()),
         f"Synthetic items at which W2 equals that of {number(most)} human ones alone; growth is from half as many.",
     )
+
+
+def admissible_numbers(run: Record, bias: float) -> dict[int, float]:
+    """How many synthetic items leave W2 no worse than none, by the number of human ones; infinite where all do."""
+    means = {_point(run, arm): estimate(run, "w2", last(run), arm).mean for arm in run.arms}
+    return {real: _admissible(means, bias, real) for real in sorted({real for _, real, _ in means})}
 
 
 def _point(run: Record, arm: str) -> Point:

@@ -45,7 +45,7 @@ PRESS: tuple[Claim, ...] = (
     _parent("P-b", RARE, "5 generations", RARE_CHECK, "theory", "llm"),
     _press("P-b.theory", "discrete", RARE + ": exact fit", "5 generations", RARE_CHECK,
            _needs("discrete", replace="words-replace"), theory.p_b_theory),
-    _press("P-b.llm", "llm", RARE + ": language model", "5 generations", RARE_CHECK,
+    _press("P-b.llm", "llm", RARE + ": language model, five beams", "5 generations", RARE_CHECK,
            _needs("llm", replace="beam5-replace"), text.p_b_llm),
     _press("P-c", "gan", "Artefacts are visible by the third synthetic generation", "generation 3",
            SourceCheck("stated otherwise", "2307.01850, figures 1 and 19",

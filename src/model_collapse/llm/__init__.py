@@ -336,7 +336,11 @@ def report(record: Record) -> list[str]:
     lines = changes(
         record, {"perplexity": "perplexity of human test text", "distinct_2": "distinct-2 of what it writes"}
     )
-    if record.manifest["config"]["start"] == "scratch":
+    config = record.manifest["config"]
+    if config["most"] and not config["n"]:
+        limit = f"the limit of profile {record.manifest['profile']}: --set most=0"
+        lines.append(f"learned from at most {config['most']:,} blocks of {BLOCK} tokens, {limit}")
+    if config["start"] == "scratch":
         lines.append("every generation was trained from scratch; the paper fine-tunes a pre-trained model")
     return lines
 

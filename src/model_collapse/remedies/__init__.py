@@ -1,8 +1,9 @@
 """What can be done to a pool before a model learns from it, or to what a model samples before it is handed on.
 
 A remedy wraps a learner, so that the loop and every family stay as they are. It takes the items of a chain one by one,
-so it wants a family that keeps them (points, images, blocks of text) and a finite pool. Regimes are remedies too (a
-share of human items that is kept, accumulation, fresh items) and have their own room, `model_collapse.regimes`.
+so it wants a family that keeps them (points, pictures of the GAN, blocks of text) and a finite pool. Regimes are
+remedies too (a share of human items that is kept, accumulation, fresh items) and have their own room,
+`model_collapse.regimes`.
 """
 
 from __future__ import annotations

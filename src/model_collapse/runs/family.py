@@ -15,7 +15,7 @@ from typing import Any
 from .. import archive, device
 from ..archive import ArchiveError, BlockState, Record
 from ..recursion import Generation
-from ..regimes import nearest
+from ..regimes import NUMBERS, make_regime, nearest
 from .blocks import Block, kept_samples, merge_blocks, run_block
 from .plan import Plan
 from .progress import progress_bar
@@ -128,7 +128,7 @@ class Family:
         *,
         seed: int = 0,
         data: str | Path | None = None,
-        save: Path | None = None,
+        save: str | Path | None = None,
         rules: dict[str, str] | None = None,
         name: str | None = None,
         on: Callable[[str, int], None] = lambda phase, g: None,
@@ -143,7 +143,7 @@ class Family:
         ----------
         data : path-like or None
             A person's own data, in the forms that the family reads; none where it is empty.
-        save : Path or None
+        save : path-like or None
             Folder of results; the record goes to ``save/<family>/<name>`` and the run can be resumed by calling it
             again. None keeps everything in memory.
         rules : dict or None
@@ -169,7 +169,7 @@ class Family:
         if save is None:
             started = self._started(rules, plan.config)
             return self._merged(plan, started, self._blocks(plan, plan.blocks(), None, progress, options))
-        target = self._target(save, plan)
+        target = self._target(Path(save), plan)
         if (target / "manifest.json").exists():
             return self._finished(target, plan)
         archive.probe(target.parent)  # what cannot be saved is not begun
@@ -198,7 +198,7 @@ class Family:
         **changes: Any,
     ) -> Plan:
         """The run that `run` would make: its configuration, data, name and identity. Nothing is computed or written."""
-        changes = {name: value for name, value in changes.items() if value is not None}
+        changes = _spelled_out({name: value for name, value in changes.items() if value is not None})
         data = Path(data) if data else None
         if data is not None:
             brought = {"variant": self.data_variant} if self.data_variant else {}
@@ -321,6 +321,16 @@ class Family:
         times = {"total": round(seconds, 3), "per_generation_of_a_block": seconds / plan.steps}
         manifest = plan.facts | started | {"seconds": times}
         return Record(manifest, singles, statistics, arrays=kept_samples(blocks))
+
+
+def _spelled_out(changes: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a regime such as ``keep(0.1)`` as the settings that they are."""
+    if "regime" not in changes:
+        return changes
+    made, numbers = make_regime(changes["regime"]), {}
+    if "(" in changes["regime"]:
+        numbers = {name: getattr(made, name) for name in NUMBERS.get(made.name, ())}
+    return numbers | changes | {"regime": made.name}
 
 
 def _tuples(value: Any) -> Any:
