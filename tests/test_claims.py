@@ -389,9 +389,9 @@ def sequences(median, tail):
     return {"replace": run(metrics)}
 
 
-def penalty(first, final, sd=0.3):
+def penalty(first, final):
     plain = {"perplexity": {0: 34.0, 1: 36.0, 9: 55.0}}
-    return {"replace": run(plain, sd=sd), "penalty": run({"perplexity": {0: 34.0, 1: first, 9: final}}, sd=sd)}
+    return {"replace": run(plain, sd=0.3), "penalty": run({"perplexity": {0: 34.0, 1: first, 9: final}}, sd=0.3)}
 
 
 def curve(*means):
@@ -485,12 +485,8 @@ def test_accumulation_that_improves_does_no_harm():
     assert BY_ID["P-h.vae"].rule(rises("latent_sd", accumulate=0.9, replace=0.3, **SPREAD)).verdict == R
 
 
-def test_wide_intervals_prove_nothing():
-    wide = 20.0
-    assert BY_ID["L4"].rule(penalty(40, 41, sd=wide)).verdict == N
+def test_an_ordering_wants_an_interval():
     assert BY_ID["A3"].rule(pretraining(0.5, 0.0, sd=2.0)).verdict == N
-    with pytest.raises(NoVerdict, match="reaches half"):
-        BY_ID["P-h.llm"].rule(text(sd=wide, accumulate=36, replace=58))
 
 
 def test_nothing_to_mitigate_gives_no_verdict():

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from scipy.stats import page_trend_test
 
-from .claim import REPLICATED, Finding, NoVerdict, Records, grade
+from .claim import Finding, Records, grade
 from .comparisons import harmless, mitigated, rise_differs, tail_gone
 from .intervals import (
     Estimate,
@@ -52,7 +52,6 @@ FINE_TUNED, FINE_TUNED_MARGIN = 34.0, 2.0
 RISE = (0.59, 0.82)  # 20 to 28 points on 34
 MINOR = 0.24  # the axis of the source's panel ends at 42, which is 24 % above 34
 DOUBLED = (1.5, 2.5)
-NOT_SMALLER = 0.25  # a rise is not smaller where no more than a quarter of the other one can be missing
 TREND = 0.001
 EARLY_PEAK, LATE_PEAK = 3, 7
 PRETRAINING_AT, PRETRAINING_RISE, PRETRAINING_FLAT = 3, 0.3, 0.05
@@ -130,19 +129,15 @@ def l4(records: Records) -> Finding:
 
     The ratio is read at g = 1. It was first asked at g = 0, where it is 1 whatever the penalty does: model 0 is fitted
     on human text, and only what it writes, the pool of model 1, has felt the penalty. Not smaller: the Welch interval
-    of the difference of relative rises lies above minus a quarter of the rise without; one that merely reached 0 would
-    be met by any two runs that scatter enough.
+    of the difference of relative rises reaches 0.
     """
     penalised, plain = records["penalty"], records["replace"]
     value, bounds = ratio(estimate(penalised, "perplexity", 1), estimate(plain, "perplexity", 1))
-    with_it, without = (relative_change(run, "perplexity", 0, END) for run in (penalised, plain))
-    rises = minus(with_it, without)
-    doubled = DOUBLED[0] <= value <= DOUBLED[1]
-    no_weaker = interval(rises)[0] > -NOT_SMALLER * without.mean
+    rises = minus(*(relative_change(run, "perplexity", 0, END) for run in (penalised, plain)))
+    doubled, no_weaker = DOUBLED[0] <= value <= DOUBLED[1], interval(rises)[1] >= 0
     return Finding(
         grade(doubled and no_weaker, doubled or no_weaker),
-        f"{number(value)} times ({span(bounds)}) at g = 1; "
-        f"rise {percent(with_it.mean)}, without {percent(without.mean)}, apart by {span(interval(rises), 100)} %",
+        f"{number(value)} times ({span(bounds)}) at g = 1, rise apart by {span(interval(rises), 100)} %",
         value,
         bounds,
         rises.count,
@@ -252,16 +247,8 @@ def p_g_llm(records: Records) -> Finding:
 
 
 def p_h_llm(records: Records) -> Finding:
-    """Relative rise of perplexity under accumulate at matched steps: none; partly: less than half of replace's.
-
-    An interval that reaches from no rise to half of replace's decides nothing, and gets no verdict.
-    """
-    accumulate, replace = _rises(records, "accumulate", "replace")
-    found = harmless(accumulate, replace, what="perplexity (relative)", worse=+1)
-    low, high = interval(accumulate)
-    if found.verdict == REPLICATED and high >= replace.mean / 2:
-        raise NoVerdict(f"the rise under accumulate, {span((low, high), 100)} %, reaches half of that under replace")
-    return found
+    """Relative rise of perplexity under accumulate at matched steps: none; partly: less than half of replace's."""
+    return harmless(*_rises(records, "accumulate", "replace"), what="perplexity (relative)", worse=+1)
 
 
 def _rises(records: Records, *names: str) -> list[Estimate]:
