@@ -64,6 +64,29 @@ def test_a_run_leaves_a_record_and_a_line(homes, capsys):
     assert status == 0 and "gaussian/smoke-replace-theorem: " in out
 
 
+def test_a_name_tells_runs_apart(tmp_path):
+    """Settings, seeds and data have a mark, and nothing without a study passes for one."""
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).normal(size=(300, 2)))
+    gaussian, gmm = family("gaussian"), family("gmm")
+    plans = [
+        gaussian.plan("replace-code", "smoke"),
+        gaussian.plan(None, "smoke", variant="code"),
+        gaussian.plan(None, "smoke"),
+        gaussian.plan(None, "smoke", seed=1),
+        gaussian.plan(None, "smoke", regime="keep(0.2)"),
+        gaussian.plan(None, "smoke", regime="keep(0.3)"),
+        gmm.plan(None, "smoke"),
+        gmm.plan(None, "smoke", data=tmp_path / "mine.npy"),
+        gmm.plan("blob-replace", "smoke"),
+        gmm.plan("blob-replace", "smoke", data=tmp_path / "mine.npy"),
+    ]
+    assert len({plan.name for plan in plans}) == len(plans)
+    assert (
+        gaussian.plan(None, "smoke", regime="keep(0.2)").config
+        == gaussian.plan(None, "smoke", regime="keep", share=0.2).config
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

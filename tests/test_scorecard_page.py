@@ -70,6 +70,7 @@ def test_negative_numbers_have_the_sign_of_minus_and_nothing_else_has():
 
 @pytest.mark.parametrize("makes_pages", [True, False])
 def test_who_runs_a_chapter_by_hand_sees_its_figures_and_numbers(makes_pages, monkeypatch):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
     monkeypatch.setenv(MAKES_PAGES, "1") if makes_pages else monkeypatch.delenv(MAKES_PAGES, raising=False)
     code = "import matplotlib.pyplot as plt\nfrom model_collapse.book.showing import say, show\n"
     code += "show('x', plt.subplots()[0])\nsay('count', -3)"

@@ -20,7 +20,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from . import claims as scorecard
-from .archive import ArchiveError
+from .archive import ArchiveError, load_record
 from .datasets import DataError
 from .families import FAMILIES, family
 from .places import cache_root, results_root
@@ -176,6 +176,8 @@ def verify_command(
     bad = []
     if not everything and not folders[0].is_dir():
         raise ArchiveError(f"no record {run} at {root}")
+    if digest and not (there := load_record(folders[0])).manifest["digest"].startswith(digest):
+        raise ArchiveError(f"what is there is {there.identifier}, not @{digest}")
     for folder in folders:
         try:
             found = verification.verify(folder, full)
@@ -183,8 +185,6 @@ def verify_command(
             bad.append(str(error))
             typer.echo(f"{'DAMAGED':9s} {folder.parent.name}/{folder.name}: {error}")
             continue
-        if not found.run.partition("@")[2].startswith(digest):
-            raise ArchiveError(f"what is there is {found.run}, not @{digest}: it was made again since")
         typer.echo(f"{found.grade:9s} {found.run}" + "".join(f"; {note}" for note in found.notes))
     if everything and not bad and (root / verification.SCORECARD).exists():
         typer.echo(f"{'intact':9s} verdicts of {verification.check_verdicts(root)} claims")
@@ -254,7 +254,8 @@ def _list(chosen: Family) -> None:
     for name, config in chosen.profiles.items():
         scale = f"{config.chains:,} chains to generation {config.generations:,}"
         typer.echo(f"profile {name:18s} {scale}; a study may have its own")
-    settings = [f.name for f in dataclasses.fields(chosen.config) if f.name not in ("regime", "variant", "chains")]
+    options = {"regime", "variant", "chains", "generations"}
+    settings = [f.name for f in dataclasses.fields(chosen.config) if f.name not in options]
     typer.echo(f"--set   {', '.join(settings)}")
 
 

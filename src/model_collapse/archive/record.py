@@ -152,9 +152,10 @@ class Record:
         ArchiveError
             Where the record has no such metric or arm.
         """
-        self._require(metric, arm)
         rows = self.statistics
         rows = rows[(rows["metric"] == metric) & (rows["arm"] == arm)]
+        if rows.empty:
+            self._require(metric, arm)
         return rows.drop(columns=["arm", "metric"]).set_index("generation").sort_index()
 
     def at(self, metric: str, g: int, arm: str = "") -> pd.Series:
@@ -172,10 +173,10 @@ class Record:
         ArchiveError
             Where the record has no such metric or arm, or keeps no single chains of this metric.
         """
-        self._require(metric, arm)
         rows = self.metrics
         rows = rows[(rows["metric"] == metric) & (rows["arm"] == arm)]
         if rows.empty:
+            self._require(metric, arm)
             some = ", ".join(sorted(set(self.metrics["metric"]))) or "no metric"
             raise ArchiveError(f"record {self.name} keeps no single chains of {metric!r}; it has those of {some}")
         return rows.pivot(index="generation", columns="chain", values="value").sort_index()

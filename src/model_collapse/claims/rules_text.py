@@ -1,7 +1,8 @@
 """Rules of language models (Shumailov et al., Nature 2024, and the papers that answered it).
 
-Fine-tuning starts from the same base at every generation. Perplexity is that of human test text in 64-token blocks.
-Chains share base and data. A study's name reads decoding, what differs, regime.
+Fine-tuning starts from the same base at every generation, but for the studies from random weights. Perplexity is that
+of human test text in 64-token blocks. Chains share the data, and the base where there is one. A study's name reads
+decoding, what differs, regime.
 
 Records, by study, and the metrics read from them (family llm):
 

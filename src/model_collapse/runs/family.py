@@ -7,7 +7,7 @@ import dataclasses
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,10 +104,10 @@ class Family:
         if study is not None:
             self._known("study", study, self.studies)
             plan = self.studies[study]
-            settings = {"regime": plan.regime, **plan.settings, **plan.by_profile.get(profile, {})}
+            settings = _spelled_out({"regime": plan.regime, **plan.settings, **plan.by_profile.get(profile, {})})
             settings["variant"] = plan.variant or self.default_variant
             swept = plan.arms if profile != "smoke" else tuple(plan.arms[i] for i in sorted({0, len(plan.arms) - 1}))
-        settings |= changes
+        settings |= _spelled_out(changes)
         settings.setdefault("variant", self.default_variant)
         self._known("variant", settings["variant"], self.variants)
         settings = self.by_variant.get(settings["variant"], {}) | settings
@@ -211,9 +211,7 @@ class Family:
             raise ConfigError(f"seed must not be negative, not {seed}")
         identity = self.identity(config, swept, seed, loaded)
         hashed = archive.digest(identity)
-        said = set() if study else {"regime", "variant"}  # by the name; a mark stands for the rest
-        marked = changes.keys() - said or data is not None or (seed and study is None)
-        name = name or self._name(study, profile, config) + (f"-{hashed[:8]}" if marked else "")
+        name = name or self._name(study, profile, config, hashed, changes.keys(), seed > 0 or data is not None)
         if not re.fullmatch(r"\w[\w.,=-]*", name):
             raise ConfigError(f"{name!r} cannot name a run: letters, digits and . , = - _ only, and no folder")
         facts = {"family": self.name, "run": name, "profile": profile, "study": study}
@@ -243,9 +241,16 @@ class Family:
     def _target(self, save: Path, plan: Plan) -> Path:
         return save / self.name / plan.name
 
-    def _name(self, study: str | None, profile: str, config: BaseConfig) -> str:
-        """``<profile>-<study>``, or ``<profile>-<regime>-<variant>`` where there is none."""
-        return f"{profile}-{study or f'{config.regime}-{config.variant}'.replace('_', '-')}"
+    def _name(
+        self, study: str | None, profile: str, config: BaseConfig, hashed: str, changed: Set[str], own: bool
+    ) -> str:
+        """``<profile>-<study>``, or ``<profile>-<regime>-<variant>`` where there is none.
+
+        A mark stands for what the name does not say, so that no run passes for another one, nor for a study.
+        """
+        stem = study or f"{config.regime}-{config.variant}".replace("_", "-")
+        plain = not changed if study else not own and changed <= {"regime", "variant"} and stem not in self.studies
+        return f"{profile}-{stem}" + ("" if plain else f"-{hashed[:8]}")
 
     def _known(self, kind: str, name: str, known: Any) -> None:
         if name not in known:
