@@ -58,14 +58,13 @@ def show(
     name: str, figure: Figure, archived: Record | Mapping[str, Record] | None = None, live: Record | None = None
 ) -> None:
     """Glue a figure as ``fig_<name>`` and what the manifests say of its data as ``source_<name>``, if there are any."""
-    by_hand = MAKES_PAGES not in os.environ
     glue(f"fig_{name}", figure, display=False)
-    if by_hand:
+    if _by_hand():
         display(figure)
     if archived is not None:
         source = caption(archived, live)
         glue(f"source_{name}", source, display=False)
-        if by_hand:
+        if _by_hand():
             display(Markdown(source))
     plt.close(figure)
 
@@ -74,8 +73,13 @@ def say(name: str, value: object, pattern: str = "{}") -> None:
     """Glue a number (or a word) for the prose, formatted by `pattern`."""
     text = minus(pattern.format(value))
     glue(name, text, display=False)
-    if MAKES_PAGES not in os.environ:
+    if _by_hand():
         print(f"{name}: {text}")
+
+
+def _by_hand() -> bool:
+    """Whether a reader runs this chapter, and no page will be made of it."""
+    return MAKES_PAGES not in os.environ
 
 
 def judge(results: str | Path | None = None) -> dict[str, dict]:
