@@ -100,14 +100,13 @@ def by_decoding(records: Sequence[Record]) -> Figure:
         for record in records:
             variant = record.manifest["variant"]
             _curve(ax, record, metric, DECODING_COLOURS[variant], DECODING_NAMES[variant])
-        ax.set(xlabel="generation", title=title)
-    axes[0].set_yscale("log")
-    _plain_numbers(axes[0])
+        ax.set(xlabel="generation", title=title, yscale="log")
+        _plain_numbers(ax)
+    axes[1].yaxis.set_major_formatter(lambda share, _: f"{share:.3g}")
     if human := [record for record in records if "human_distinct_2" in record.statistics["metric"].values]:
         level = human[0].at("human_distinct_2", 0)["mean"]
         axes[1].axhline(level, color=DARK, linewidth=1, linestyle=":")
-        axes[1].annotate("human text", (0, level), xytext=(2, 3), textcoords="offset points", fontsize=9)
-    axes[1].set_ylim(0, None)
+        axes[1].annotate("human text", (0, level), xytext=(2, -3), textcoords="offset points", fontsize=9, va="top")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     labelled_panels(axes)
     return figure
