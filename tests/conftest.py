@@ -37,6 +37,13 @@ def notebook(*cells: tuple[str, str]) -> str:
     return json.dumps({"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what looks at the built book, so that it can be asked for alone once there is one."""
+    for item in items:
+        if "book" in item.fixturenames:
+            item.add_marker("built")
+
+
 @pytest.fixture(autouse=True)
 def no_figure_stays_open() -> Iterator[None]:
     """matplotlib keeps every figure until it is closed, and warns, which is a failure here, of more than twenty."""
