@@ -240,7 +240,7 @@ def test_learning_moves_the_pictures_towards_the_human_ones():
     """White pictures only: a generator that learns draws ever lighter ones."""
     white = np.full((64, 16, 16, 3), 255, dtype=np.uint8)
     means = []
-    for steps in (1, 120):
+    for steps in (1, 20):
         network = fit(small, white, Schedule(steps, 16, rate=2e-3), np.random.default_rng(0), CPU)
         means.append(draw(network, 64, 1.0, torch.Generator().manual_seed(0), CPU).mean())
     assert means[1] > means[0] + 10
