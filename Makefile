@@ -40,7 +40,7 @@ readme: $(READY)  ## fill README.md with a picture and the verdicts, from the re
 	@$(BIN)/python -m model_collapse.book readme
 
 test: $(READY)  ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # two processes of one thread each
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # more threads than cores wait for each other
 
 fuzz: $(READY)  ## read thousands of damaged and hostile files, and count
 	@MODEL_COLLAPSE_FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -s --timeout 3600 tests/faults/test_readers.py
