@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from transformers import OPTForCausalLM, PreTrainedModel
 
 from ..checkpoints import get, put
-from ..device import Compute, seeded
+from ..device import Compute, rows_in_cache, seeded
 from .watermark import SCHEME, marked
 
 __all__ = ["Decoding", "write", "write_blocks"]
@@ -158,6 +158,10 @@ class _Reader:
         self.tokens = torch.cat([followed(self.tokens), tokens[..., None]], dim=2)
         self.ancestors = torch.cat([followed(self.ancestors), own], dim=2)
 
+    def before(self) -> torch.Tensor:
+        """All tokens that a beam goes on from, (prompts, beams, tokens): its prompt's, and what was written since."""
+        return torch.cat([self.prompts[:, None].expand(-1, self.beams, -1), self.tokens], dim=2)
+
     def logits(self) -> torch.Tensor:
         """Logits of the token after the last one that was read, (prompts, beams, vocabulary)."""
         if not self.tokens.shape[2]:
@@ -211,20 +215,34 @@ def _search(reader: _Reader, how: Decoding) -> torch.Tensor:
     scores = torch.zeros(rows, beams, device=reader.prompts.device)
     scores[:, 1:] = -1e9  # all beams begin alike: the first step chooses among the first one's continuations
     for _ in range(reader.length):
-        found = torch.log_softmax(reader.logits().float(), dim=-1)
-        found = _marked(_penalised(found, reader, how.penalty), reader, how.watermark)
-        found[..., reader.end] = -torch.inf
-        best, tokens = _best(found, beams)  # of each beam; the best of all are among them
+        best, tokens = _continuations(reader, how)
         scores, chosen = (best + scores[..., None]).flatten(1).topk(beams)
         reader.advance(chosen // beams, tokens.flatten(1).gather(1, chosen))
     return reader.tokens[:, 0]
+
+
+def _continuations(reader: _Reader, how: Decoding) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best tokens after each beam, among which the best after all of them are, and their log-probabilities.
+
+    Both have shape (prompts, beams, beams). Prompts are taken as many at a time as stay in a processor's cache.
+    """
+    logits, parts = reader.logits(), []
+    few = rows_in_cache(logits)
+    for some, before in zip(logits.split(few), reader.before().split(few), strict=True):
+        found = torch.log_softmax(some.float(), dim=-1)
+        found = _marked(_penalised(found, before, how.penalty), before, how.watermark)
+        found[..., reader.end] = -torch.inf
+        parts.append(_best(found, how.beams))
+    best, tokens = (torch.cat(x) for x in zip(*parts, strict=True))
+    return best, tokens
 
 
 def _sample(reader: _Reader, how: Decoding, generator: torch.Generator | None) -> torch.Tensor:
     """One sequence drawn for each prompt."""
     only = torch.zeros(len(reader.prompts), 1, dtype=torch.long, device=reader.prompts.device)
     for _ in range(reader.length):
-        found = _marked(_penalised(reader.logits().float(), reader, how.penalty), reader, how.watermark)
+        logits, before = reader.logits().float(), reader.before()
+        found = _marked(_penalised(logits, before, how.penalty), before, how.watermark)
         if not how.ends:
             found[..., reader.end] = -torch.inf
         weights = torch.softmax(found[:, 0] / how.temperature, dim=-1)
@@ -243,7 +261,8 @@ def _best(found: torch.Tensor, count: int, chunk: int = 128) -> tuple[torch.Tens
     They lie in the chunks with the largest maxima, which is quicker to find out than to sort everything.
     """
     width = found.shape[-1]
-    chunks = F.pad(found, (0, -width % chunk), value=-torch.inf).unflatten(-1, (-1, chunk))
+    whole = F.pad(found, (0, -width % chunk), value=-torch.inf) if width % chunk else found  # no padding copies as well
+    chunks = whole.unflatten(-1, (-1, chunk))
     if chunks.shape[-2] <= count:
         return found.topk(count)
     there = chunks.amax(dim=-1).topk(count, sorted=False).indices.sort(dim=-1).values
@@ -252,21 +271,19 @@ def _best(found: torch.Tensor, count: int, chunk: int = 128) -> tuple[torch.Tens
     return values, there.gather(-1, at // chunk) * chunk + at % chunk
 
 
-def _penalised(found: torch.Tensor, reader: _Reader, penalty: float) -> torch.Tensor:
+def _penalised(found: torch.Tensor, before: torch.Tensor, penalty: float) -> torch.Tensor:
     """Scores (prompts, beams, vocabulary) with the penalty on every token that a beam has before it."""
     if penalty == 1:
         return found
-    before = torch.cat([reader.prompts[:, None].expand(-1, reader.beams, -1), reader.tokens], dim=2)
     old = found.gather(2, before)
     return found.scatter(2, before, torch.where(old < 0, old * penalty, old / penalty))
 
 
-def _marked(found: torch.Tensor, reader: _Reader, bias: float) -> torch.Tensor:
-    """Scores (prompts, beams, vocabulary) with the watermark's bias."""
+def _marked(found: torch.Tensor, before: torch.Tensor, bias: float) -> torch.Tensor:
+    """Scores (prompts, beams, vocabulary) with the watermark's bias, by the last token that a beam has before it."""
     if bias == 0:
         return found
-    last = reader.tokens[..., -1] if reader.step else reader.prompts[:, -1:].expand(-1, reader.beams)
-    return marked(last.reshape(-1, 1), found.flatten(0, 1), bias).view_as(found)
+    return marked(before[..., -1].reshape(-1, 1), found.flatten(0, 1), bias).view_as(found)
 
 
 def _nucleus(weights: torch.Tensor, share: float) -> torch.Tensor:
