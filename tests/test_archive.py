@@ -121,6 +121,20 @@ def test_a_kill_within_the_first_checkpoint_does_not_bar_a_later_resume(tmp_path
     assert len(found) == len(found.parts) == 10
 
 
+def test_a_block_at_its_end_is_its_metrics(tmp_path):
+    history, metrics = History("all"), {"m": np.arange(4.0).reshape(4, 1)}
+    for k in range(4):
+        history.append(Points(np.full((1, 2, 1), float(k))))
+    state = BlockState(tmp_path / "state", {"run": "x"})
+    state.save(history, metrics)
+    (state.folder / "fit-0003.state").write_bytes(b"a network")
+    state.finish(history)
+    assert {path.name for path in state.folder.iterdir()} == {"identity.json", "metrics-0-3.npz", "history-3-3.npz"}
+    found = History("all")
+    assert np.array_equal(BlockState(tmp_path / "state", {"run": "x"}).load(found, restore)["m"], metrics["m"])
+    assert found.sizes == history.sizes
+
+
 def test_only_what_was_not_saved_is_computed_again(homes):
     with pytest.raises(Stop):
         make(homes, on=stop_at("fit", 7))

@@ -88,6 +88,8 @@ def test_a_run_goes_on_in_the_precision_that_it_began_with(home, monkeypatch):
     options = {"progress": False, "chains": 2, "device": "cpu"}
     alone = vae.FAMILY.run("stored-replace", "smoke", **options)
     vae.FAMILY.run("stored-replace", "smoke", save=home, shard=(1, 2), **options)
+    (part,) = home.parent.glob("cache/runs/vae/*/arm000-block0000")  # which another machine may take
+    assert {path.name.partition("-")[0] for path in part.iterdir()} == {"identity.json", "lock", "metrics", "history"}
     monkeypatch.setattr(device, "MATRIX_UNITS", EVERYWHERE)
     merged = vae.FAMILY.run("stored-replace", "smoke", save=home, **options)
     assert merged.manifest["machine"]["precision"] == "fp32"

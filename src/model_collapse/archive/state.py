@@ -7,6 +7,8 @@ A block's folder holds ``identity.json`` and, for every checkpoint at generation
 ``history-<g>.npz``
     the last sample and, where needed, the union of all; its appearance commits the checkpoint, and the previous
     one is then deleted.
+
+A block that has run to its end keeps its metrics alone: some kilobytes, which may be carried to another machine.
 """
 
 from __future__ import annotations
@@ -101,11 +103,12 @@ class BlockState:
         _, g, path = commits[-1]
         saved = read_arrays(path)
         history.sizes = [int(n) for n in saved.pop("sizes")]
-        history.last = restore(_under(saved, "last"))
-        if history.memory == "total":
-            history.total = restore(_under(saved, "total"))
-        if history.memory == "all":
-            history.parts = [restore(_under(chunk, str(k))) for k, chunk in self._chunks("parts", g)]
+        if saved:  # there is nothing to go on from in a block that has run to its end
+            history.last = restore(_under(saved, "last"))
+            if history.memory == "total":
+                history.total = restore(_under(saved, "total"))
+            if history.memory == "all":
+                history.parts = [restore(_under(chunk, str(k))) for k, chunk in self._chunks("parts", g)]
         self._saved, self._parts = g + 1, len(history.parts)
         return joined([chunk for _, chunk in self._chunks("metrics", g)])
 
@@ -128,6 +131,16 @@ class BlockState:
                 if old < g:
                     path.unlink()
         self._saved, self._parts = g + 1, len(history.parts)
+
+    def finish(self, history: History) -> None:
+        """Delete what only going on needs, in the process that leads; for a block that was saved at its end."""
+        if not leads():
+            return
+        g = len(history) - 1
+        write_arrays(self.folder / f"history-{g}-{g}.npz", {"sizes": np.array(history.sizes)})
+        with one_line(self.folder):
+            for path in [*self.folder.glob("parts-*.npz"), *self.folder.glob("*.state")]:
+                path.unlink()
 
     def _numbered(self, kind: str) -> Iterator[tuple[int, int, Path]]:
         for path in self.folder.glob(f"{kind}-*.npz"):

@@ -83,6 +83,8 @@ def run_block(
             if state:
                 on("write", generation.g)
                 state.save(history, saved)
+                if generation.g == config.generations:
+                    state.finish(history)
             metrics = archive.joined([metrics, saved])
             chunk, since = {}, time.perf_counter()
     return metrics
