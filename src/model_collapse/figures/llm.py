@@ -44,7 +44,7 @@ def perplexity(by_epochs: Mapping[int, Sequence[Record]], live: Record | None = 
         live_points(axes[0], live, "perplexity", label=LIVE)
     for ax in axes:
         _plain_numbers(ax)
-    axes[0].legend(loc="upper left")
+    axes[0].legend(loc="best")
     labelled_panels(axes)
     return figure
 
