@@ -135,6 +135,17 @@ def test_a_block_at_its_end_is_its_metrics(tmp_path):
     assert found.sizes == history.sizes
 
 
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_what_was_left_lying_is_swept_by_the_process_that_leads_alone(tmp_path, monkeypatch, rank):
+    """One of several processes may be slow to begin: what it finds may be what the first is just writing."""
+    monkeypatch.setenv("RANK", rank)
+    (tmp_path / ".identity.json.0a1b2c3d").write_bytes(b"half")
+    archive.files.write_arrays(tmp_path / "metrics-0-0.npz", {"m": np.zeros((1, 1))})
+    assert BlockState(tmp_path, {"run": "x"}).load(History("all"), restore) == {}
+    left = {path.name for path in tmp_path.iterdir()} - {"identity.json"}
+    assert left == (set() if rank == "0" else {".identity.json.0a1b2c3d", "metrics-0-0.npz"})
+
+
 def test_only_what_was_not_saved_is_computed_again(homes):
     with pytest.raises(Stop):
         make(homes, on=stop_at("fit", 7))

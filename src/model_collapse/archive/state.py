@@ -87,7 +87,7 @@ class BlockState:
         self._parts = 0
         with one_line(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob(".*.*.*"):
+            for leftover in folder.glob(".*.*.*") if leads() else ():  # others would delete what that one is writing
                 leftover.unlink(missing_ok=True)
         found = once(folder / "identity.json", lambda: identity)
         if found != json.loads(json.dumps(identity)):
@@ -97,7 +97,7 @@ class BlockState:
         """Fill `history` with what was committed and return the metrics so far, each (kept generations, chains)."""
         commits = sorted(self._numbered("history"))
         if not commits:  # what lies here was written for a checkpoint that was never committed
-            for _, _, path in [*self._numbered("metrics"), *self._numbered("parts")]:
+            for _, _, path in [*self._numbered("metrics"), *self._numbered("parts")] if leads() else ():
                 path.unlink()
             return {}
         _, g, path = commits[-1]
