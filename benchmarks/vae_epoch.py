@@ -17,7 +17,7 @@ from torchvision.transforms import ToTensor
 
 from model_collapse import datasets, device, load_record
 from model_collapse.places import results_root
-from model_collapse.vae import precision_gap
+from model_collapse.vae import precision_gaps
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Schedule, fit, weights_of
@@ -99,10 +99,11 @@ def also(milliseconds: float) -> dict:
 
 
 def _agreement() -> dict:
-    """See `model_collapse.vae.precision_gap`."""
+    """The largest of `model_collapse.vae.precision_gaps`, by the number of images encoded."""
     if not (results_root() / "vae" / "laptop-precision").is_dir():
         return {"agreement": None}
-    return {"agreement": precision_gap(load_record("vae", "laptop-precision"))}
+    gaps = precision_gaps(load_record("vae", "laptop-precision"))
+    return {"agreement": {str(images): float(np.abs(of_them).max()) for images, of_them in gaps.items()}}
 
 
 def _step() -> None:

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import sqrtm
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from model_collapse.distances import frechet_distance, nearest_distances, precision_recall
 
@@ -21,6 +23,24 @@ def test_the_frechet_distance_against_the_matrix_root():
     ca, cb = np.cov(a.T), np.cov(b.T)
     gap = a.mean(0) - b.mean(0)
     assert frechet_distance(a, b) == pytest.approx(gap @ gap + np.trace(ca + cb - 2 * sqrtm(ca @ cb).real))
+
+
+class Flat(torch.nn.Module):
+    """Pixels as features."""
+
+    num_features = 4
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1).float()
+
+
+def test_the_frechet_distance_is_the_library_s():
+    """Ours takes features as they are, where theirs takes images and, unless told to, another network."""
+    theirs = FrechetInceptionDistance(feature=Flat(), input_img_size=(1, 2, 2)).set_dtype(torch.float64)
+    sets = [RNG.integers(0, most, (n, 4), dtype=np.uint8) for most, n in ((256, 500), (200, 400))]
+    for x, real in zip(sets, (True, False), strict=True):
+        theirs.update(torch.from_numpy(x.reshape(-1, 1, 2, 2)), real=real)
+    assert frechet_distance(*sets) == pytest.approx(theirs.compute().item(), rel=1e-5)
 
 
 def test_constant_features_do_no_harm():

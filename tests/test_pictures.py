@@ -114,6 +114,9 @@ BAD = {
     "a.zip: the name '../evil.png' points outside the archive": ("a.zip", packed(PNGS | {"../evil.png": b""})),
     "a.zip: the name '/etc/evil.png' points outside the archive": ("a.zip", packed({"/etc/evil.png": b""})),
     "bytes; refusing to": ("a.zip", BOMB),
+    "a-idx.gz would unpack from 4,": ("a-idx.gz", gzip.compress(idx(np.zeros((2000, 48, 48), dtype=np.uint8)))),
+    "bytes; refusing": ("a-idx", struct.pack(">IIII", 0x803, 2**31, 28, 28)),
+    "a.npy holds 200,001 images, more than 200,000": ("a.npy", np.zeros((200_001, 1, 1), dtype=np.uint8)),
     "a.txt: images come as .npy, .npz, idx, idx.gz, a folder or a .zip": ("a.txt", b"words"),
     "a.txt: images come": ("a.txt", b""),
 }

@@ -6,13 +6,16 @@ import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from model_collapse import datasets, device, vae
-from model_collapse.regimes import HUMAN, make_regime
-from model_collapse.runs import Diverged
+from model_collapse.distances import precision_recall
+from model_collapse.recursion import Turn
+from model_collapse.regimes import HUMAN, Pool, make_regime
+from model_collapse.runs import ConfigError, Diverged
+from model_collapse.vae import training
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.measure import Eye
 from model_collapse.vae.minority import make_rare
 from model_collapse.vae.network import VAE, elbo_terms
-from model_collapse.vae.training import Schedule, epoch_images, fit, weights_of
+from model_collapse.vae.training import Schedule, decode_means, epoch_images, fit, negative_elbo, weights_of
 
 CPU = device.Compute("cpu", "fp32")
 
@@ -157,6 +160,109 @@ def test_other_images_have_no_classifier():
     assert Eye(datasets.ImageSet("mine", data.images, data.held_out), CPU).measures(torch.rand(9, 8, 8)) == {}
 
 
+def one_chain(**changes):
+    """A learner whose generation 0 is trained, and its human images."""
+    config, _ = vae.FAMILY.configure(None, "smoke", n=300, epochs=2, precision="fp32", **changes)
+    source, learner = vae.build(config, config.make_regime(), 1, (0, 0, 0), vae.load(config, None))
+    learner.prepare(source, Turn(2**32 - 1, (0, 0, 0)))
+    return learner, source.items
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """A learner, the model of generation 1, what is measured of it, and the drawings that were looked at."""
+    learner, items = one_chain()
+    model = learner.fit(Pool(items, None), Turn(1, (0, 0, 0)))
+    found = learner.measure(model, items, Turn(1, (0, 0, 0)))
+    rng = Turn(1, (0, 0, 0)).measure
+    drawings = decode_means(model, 2000, CPU.generator(rng), CPU)
+    return learner, model, {name: value.item() for name, value in found.items()}, drawings, rng
+
+
+@torch.no_grad()
+def test_drawings_are_measured_through_the_encoder_of_generation_0(measured):
+    learner, model, found, drawings, _ = measured
+    latents, own = (network.encode(drawings.unsqueeze(1))[0].numpy() for network in (learner.first, model))
+    assert found["latent_sd_2000"] == pytest.approx(latents.std(ddof=1), rel=1e-4)
+    assert found["latent_sd"] == pytest.approx(latents[:100].std(ddof=1), rel=1e-4)
+    assert found["latent_mean"] == pytest.approx(latents.mean(), abs=1e-5)
+    assert abs(own.std(ddof=1) / latents.std(ddof=1) - 1) > 0.01
+    assert found["pixel_variance"] == pytest.approx(drawings.numpy().var(axis=0, ddof=1).mean(), rel=1e-4)
+
+
+def test_the_elbo_is_that_of_images_which_were_held_out(measured):
+    learner, model, found, _, rng = measured
+    noise = int(rng.integers(2**63))
+    held, learned = (
+        negative_elbo(model, images, torch.Generator().manual_seed(noise), CPU).mean().item()
+        for images in (learner.data.held_out, learner.data.images)
+    )
+    assert found["negative_elbo"] == pytest.approx(held, rel=1e-6) and held != pytest.approx(learned, rel=1e-5)
+
+
+def test_two_classifiers_look_and_precision_takes_five_neighbours(measured):
+    learner, _, found, drawings, _ = measured
+    first, second = (Eye(learner.data, CPU, seed) for seed in (0, 1))
+    for name in vae.AGAIN:
+        assert found[name] == pytest.approx(first.measures(drawings)[name], rel=1e-5)
+        assert found[f"{name}_second"] == pytest.approx(second.measures(drawings)[name], rel=1e-5)
+    assert found["frechet_second"] != pytest.approx(found["frechet"], rel=1e-3)
+    sharp = as_tensor(learner.data.images[:250])  # enough of them lie among the human ones
+    features, human = first.network.look(sharp)[0], first.human[:250]
+    seen, of_three = first.measures(sharp), precision_recall(human, features[: len(human)], 3)
+    assert (seen["precision"], seen["recall"]) == precision_recall(human, features[: len(human)], 5) != of_three
+
+
+@pytest.mark.parametrize("variant", list(vae.VARIANTS))
+def test_only_the_binarised_variant_draws_black_and_white(variant, monkeypatch):
+    learner, items = one_chain(variant=variant)
+    heard = []
+    monkeypatch.setattr(vae, "fit", lambda *given, **options: heard.append(options["binarise"]))
+    learner.fit(Pool(items, None), Turn(1, (0, 0, 0)))
+    assert heard == [variant == "binarised"]
+
+
+def test_every_generation_begins_with_weights_of_its_own():
+    still = Schedule(1, 32, rate=0.0, decay=0.0)
+    first, again, other = (
+        weights_of(fit(small, human(), 60, still, Turn(g, (0, 0, 0)).fit, CPU))["spread.weight"] for g in (1, 1, 2)
+    )
+    assert (first == again).all() and not (first == other).any()
+
+
+def test_the_schedule_is_the_released_one(monkeypatch):
+    given, real = [], torch.optim.Adam
+
+    def heard(*parameters, **options):
+        given.append(options)
+        return real(*parameters, **options)
+
+    monkeypatch.setattr(training.torch.optim, "Adam", heard)
+    fit(small, human(), 60, Schedule(1, 32), np.random.default_rng(0), CPU)
+    assert given == [{"lr": 1e-3, "weight_decay": 1e-5}]
+    assert (vae.Config().epochs, vae.Config().batch, vae.Config().latent) == (30, 256, 20)
+
+
+def test_a_larger_finite_pool_gives_no_more_rows():
+    numbered = Images((Part(50, np.arange(50, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)),))
+    rows = epoch_images(small, numbered, 20, np.random.default_rng(0), CPU, False)
+    assert len(rows) == 20 == len(set(rows[:, 0, 0].tolist()))
+
+
+def test_a_loss_that_is_no_number_names_the_generation(monkeypatch):
+    real, fits = vae.fit, []
+
+    def diverge(*given, **options):
+        fits.append(given)
+        if len(fits) == 2:
+            raise Diverged("epoch 1: the loss is nan")
+        return real(*given, **options)
+
+    monkeypatch.setattr(vae, "fit", diverge)
+    with pytest.raises(ConfigError, match="generation 1, epoch 1: the loss is nan; what was done before is kept"):
+        vae.run("stream-replace", "smoke", chains=1, n=100, epochs=1, progress=False)
+
+
 def test_a_record_keeps_images_from_the_same_latents():
     record = vae.run("stream-replace", "smoke", progress=False)
     kept = record.samples("kept")
@@ -255,6 +361,15 @@ def test_learning_learns():
     pool = Images((Part(600, data.images[:600]),))
     fit(small, pool, 600, Schedule(15, 50), np.random.default_rng(0), CPU, on=lambda epoch, loss: losses.append(loss))
     assert losses[-1] < 0.75 * losses[0]
+
+
+def test_gaps_between_precisions_are_in_standard_deviations_over_chains():
+    record = vae.run("precision", "smoke", chains=3, n=100, epochs=1, progress=False)
+    gaps = vae.precision_gaps(record)
+    single, half = (record.chains("latent_sd", f"precision={kind}").loc[1] for kind in ("fp32", "bf16"))
+    pooled = np.sqrt((single.var() + half.var()) / 2)
+    assert gaps[100][1] == pytest.approx((half.mean() - single.mean()) / pooled, rel=1e-3)
+    assert list(gaps) == [100, 2000] and gaps[100][1] != gaps[2000][1]
 
 
 @pytest.mark.parametrize("study", list(vae.STUDIES))

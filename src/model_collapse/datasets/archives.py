@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from .errors import DataError
 
-__all__ = ["MOST_BYTES", "refuse_bombs", "refuse_places_outside"]
+__all__ = ["refuse_bomb", "refuse_bombs", "refuse_places_outside"]
 
 MOST_BYTES, MOST_RATIO = 4 * 2**30, 500  # of an archive, unpacked; and unpacked over packed
 
@@ -17,6 +17,11 @@ def refuse_bombs(where: str, entries: Iterable[zipfile.ZipInfo]) -> None:
     """Raise `DataError` where a zip, or an .npz, which is one, would unpack to more than anyone has in mind."""
     entries = list(entries)
     unpacked, packed = (sum(getattr(entry, kind) for entry in entries) for kind in ("file_size", "compress_size"))
+    refuse_bomb(where, packed, unpacked)
+
+
+def refuse_bomb(where: str, packed: int, unpacked: int) -> None:
+    """Raise `DataError` where a file of `packed` bytes would become more of them than anyone has in mind."""
     if unpacked > MOST_BYTES or unpacked > MOST_RATIO * max(packed, 1):
         raise DataError(f"{where} would unpack from {packed:,} to {unpacked:,} bytes; refusing to")
 

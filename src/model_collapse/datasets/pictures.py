@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..archive.files import DAMAGED_ZIP
-from .archives import MOST_BYTES, refuse_bombs, refuse_places_outside
+from .archives import refuse_bomb, refuse_bombs, refuse_places_outside
 from .arrays import refusing_damage
 from .errors import DataError
 from .images import ImageSet
@@ -118,8 +118,9 @@ def _read_idx(path: Path) -> np.ndarray:
         with opened(path, "rb") as stream:
             magic, count, rows, columns = struct.unpack(">IIII", stream.read(16))
             size = count * rows * columns
-            if magic != IDX_IMAGES or size > MOST_BYTES:
+            if magic != IDX_IMAGES:
                 raise DataError(f"{path.name} is no idx file of images")
+            refuse_bomb(path.name, path.stat().st_size, size)
             raw = stream.read(size + 1)
     except (struct.error, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path.name} cannot be read as idx: {error}") from None
@@ -223,6 +224,8 @@ def _squares(x: np.ndarray, where: str, form: _Form) -> tuple[np.ndarray, list[s
         raise DataError(f"{where}: shape {x.shape} is not (images, rows, columns), with or without colours")
     if x.dtype.kind not in "biuf":
         raise DataError(f"{where}: pixels of type {x.dtype} are no numbers")
+    if len(x) > MOST_IMAGES:
+        raise DataError(f"{where} holds {len(x):,} images, more than {MOST_IMAGES:,}")
     low, high = x.min(), x.max()
     whole = x.dtype.kind in "biu" and x.dtype != bool
     if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > (255 if whole else 1):

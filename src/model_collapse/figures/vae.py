@@ -19,6 +19,7 @@ __all__ = [
     "causes",
     "classes",
     "judged",
+    "kinds",
     "latent_densities",
     "latent_spread",
     "minority",
@@ -136,6 +137,19 @@ def judged(record: Record) -> Figure:
     for ax in axes[2:]:
         ax.set_xlabel("generation")
     labelled_panels(axes)
+    return figure
+
+
+def kinds(record: Record) -> Figure:
+    """Share of the images that fall into each class, a row a class, mean over chains; the middle colour is a tenth."""
+    figure, (ax,) = panels(1, height=3.6)
+    shares = [record.summary(f"class_{k}")["mean"] for k in range(10)]
+    sns.heatmap(
+        100 * np.array(shares), ax=ax, center=10, cmap="vlag", linewidths=0.5, xticklabels=record.generations,
+        cbar_kws={"label": "share of the images (%)"},
+    )  # fmt: skip
+    ax.set(xlabel="generation", ylabel="digit")
+    ax.tick_params(axis="both", rotation=0, length=0)
     return figure
 
 

@@ -29,7 +29,7 @@ from .minority import STUDENT_IMAGES, Minority, make_rare
 from .network import VAE
 from .training import Schedule, decode_means, fit, negative_elbo, weights_of
 
-__all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "VAELearner", "precision_gap", "run"]
+__all__ = ["FAMILY", "PROFILES", "PROTOCOL", "STUDIES", "Config", "VAELearner", "precision_gaps", "run"]
 
 PROTOCOL = 1
 VARIANTS = {
@@ -229,11 +229,21 @@ def report(record: Record) -> list[str]:
     return lines + datasets.remarks(record.manifest)
 
 
-def precision_gap(record: Record) -> float:
-    """The largest gap between the latent spreads of fp32 and bf16 chains of study ``precision``, in sd over chains."""
-    single, half = (record.summary("latent_sd_2000", f"precision={kind}") for kind in ("fp32", "bf16"))
-    sd = np.sqrt((single["sd"] ** 2 + half["sd"] ** 2) / 2)
-    return float(((half["mean"] - single["mean"]).abs() / sd).max())
+def precision_gaps(record: Record) -> dict[int, np.ndarray]:
+    """By how much the latent spread of bf16 chains of study ``precision`` exceeds that of fp32 chains.
+
+    Returns
+    -------
+    dict
+        By the number of images that were encoded, 100 as released and 2,000: differences of the means over chains, in
+        pooled standard deviations over chains, shape (generations,).
+    """
+    gaps = {}
+    for images, metric in ((FEW, "latent_sd"), (MANY, "latent_sd_2000")):
+        single, half = (record.summary(metric, f"precision={kind}") for kind in ("fp32", "bf16"))
+        sd = np.sqrt((single["sd"] ** 2 + half["sd"] ** 2) / 2)
+        gaps[images] = ((half["mean"] - single["mean"]) / sd).to_numpy()
+    return gaps
 
 
 def _whole(images: np.ndarray) -> Images:
