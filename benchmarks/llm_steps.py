@@ -107,15 +107,30 @@ def their_steps() -> float:
 
 
 def equal_rows(_: float) -> dict[str, float]:
-    """Share of prompts after which ours and theirs write the same 64 tokens, in single precision and in bf16."""
-    model, prompts, found = _model(), torch.from_numpy(_ids(COMPARED)), {}
+    """Share of prompts after which ours and theirs write the same 64 tokens by five beams.
+
+    In single precision, in bf16, and in double precision: there also with a repetition penalty of 2 and of 3, and where
+    the end token, which no search may write, is the likeliest nearly everywhere.
+    """
+    whole, likely_end = copy.deepcopy(_model()).double(), copy.deepcopy(_model()).double()
+    with torch.no_grad():
+        last = whole.model.decoder(torch.from_numpy(_ids(BATCH))).last_hidden_state
+        likely_end.get_input_embeddings().weight[whole.config.eos_token_id] = last.mean((0, 1)) / 5
+    with device.threads(THREADS):
+        found = {precision: _equal(_model(), precision=precision) for precision in ("fp32", "bf16")}
+        found |= {"fp64": _equal(whole), "fp64_likely_end": _equal(likely_end)}
+        found |= {f"fp64_penalty{x:.0f}": _equal(whole, x) for x in (2.0, 3.0)}
+    return {f"equal_rows_{name}": share for name, share in found.items()}
+
+
+def _equal(model: OPTForCausalLM, penalty: float = 1.0, precision: str = "fp32") -> float:
+    prompts = torch.from_numpy(_ids(COMPARED))
     options = {"num_beams": 5, "do_sample": False, "min_new_tokens": BLOCK, "max_new_tokens": BLOCK}
-    for precision in ("fp32", "bf16"):
-        with device.Compute("cpu", precision).autocast(), torch.no_grad():
-            theirs = model.generate(prompts, attention_mask=torch.ones_like(prompts), **options)[:, BLOCK:]
-            ours = write(model, prompts, BLOCK, Decoding(5))
-        found[f"equal_rows_{precision}"] = float((ours == theirs).all(dim=1).float().mean())
-    return found
+    options |= {"attention_mask": torch.ones_like(prompts), "repetition_penalty": penalty}
+    with device.Compute("cpu", precision).autocast(), torch.no_grad():
+        theirs = model.generate(prompts, **options)[:, BLOCK:]
+        ours = write(model, prompts, BLOCK, Decoding(5, penalty=penalty))
+    return float((ours == theirs).all(dim=1).float().mean())
 
 
 def rate(microseconds: float) -> dict[str, float | str]:

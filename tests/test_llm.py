@@ -135,6 +135,10 @@ def by_hand(model: OPTForCausalLM, ids: np.ndarray) -> np.ndarray:
 def test_the_perplexity_is_that_of_a_network_written_by_hand(tokenizer):
     """Some releases of the library had a broken OPT."""
     model, ids = opt().double(), some_ids(5, 16)
+    with torch.no_grad(), device.seeded(np.random.default_rng(1)):  # a new network's biases and norms do nothing
+        for name, x in model.named_parameters():
+            if "norm" in name or name.endswith("bias"):
+                x.add_(0.3 * torch.randn_like(x))
     logits = by_hand(model, ids)
     logs = (
         logits
@@ -171,6 +175,26 @@ def test_words_at_the_border_of_a_block_do_not_count(tokenizer):
     assert set(yardstick._words) == {"the", "cat", "and", "dog"}
     assert yardstick._lost(ids) == {"lost_5plus": 0.0}
     assert yardstick._lost(cut(encode(" the the the" * 40, tokenizer), 16)) == {"lost_5plus": 0.75}
+
+
+def test_what_is_lost_and_what_is_left_by_how_often_people_used_it(tokenizer, monkeypatch):
+    """Tokens 10 and 16 occur once, 11 and 17 two to four times, 12 six, 13 twenty, 14 a hundred and twenty-six."""
+    counts = {10: 1, 16: 1, 11: 3, 17: 3, 12: 6, 13: 20, 14: 126}
+    train = np.concatenate([np.full(count, token) for token, count in counts.items()]).reshape(-1, 8)
+    written = np.concatenate([np.full(n, token) for token, n in {15: 4, 10: 4, 11: 8, 12: 4, 13: 12, 14: 8}.items()])
+    pool = np.concatenate([np.full(n, token) for token, n in {10: 1, 12: 7, 13: 8}.items()]).reshape(-1, 8)
+    words = {"once": 1, "alone": 1, "twice": 2, "often": 5, "always": 9, "ever": 7, "more": 6}
+    found = {id(train): words, id(pool): {"alone": 3, "always": 1, "ever": 1, "more": 1}}
+    monkeypatch.setattr(Yardstick, "_words_of", lambda self, ids: found[id(ids)])
+    monkeypatch.setattr(Yardstick, "_variety", lambda self, ids: {})
+    measured = Yardstick(train, train, train, tokenizer, CPU).measures(
+        opt(), written.reshape(-1, 8), pool, np.random.default_rng(0)
+    )
+    mass = {"unseen": 0.1, "once": 0.1, "rare": 0.2, "some": 0.1, "often": 0.3, "common": 0.2}
+    assert {name: measured[f"mass_{name}"] for name in mass} == pytest.approx(mass)
+    survival = {"once": 0.5, "rare": 0.0, "some": 1.0, "often": 1.0, "common": 0.0}
+    assert {name: measured[f"survival_{name}"] for name in survival} == survival
+    assert (measured["lost_1"], measured["lost_5plus"]) == (0.5, 0.25)
 
 
 @pytest.mark.parametrize("penalty", [1.0, 2.0, 3.0])
@@ -426,7 +450,7 @@ def test_a_base_that_is_damaged_or_nowhere(base, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="base 'paper' is not here: model-collapse pretrain paper makes it"):
         load_base("paper")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match="base 'nobody/nothing' cannot be loaded"):
+    with pytest.raises(DataError, match="base 'nobody/nothing' cannot be loaded .* `hf download NAME"):
         load_base("nobody/nothing")
 
 

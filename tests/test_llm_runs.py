@@ -18,11 +18,13 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from model_collapse import datasets, llm
 from model_collapse.archive import History, load_record
+from model_collapse.checkpoints import take
 from model_collapse.datasets import DataError
 from model_collapse.figures import affected as of_few
 from model_collapse.llm import decoding, finetune, measure
 from model_collapse.llm.base import SHAPES, load_base, pretrain
 from model_collapse.llm.corpus import load_corpus
+from model_collapse.llm.decoding import Decoding
 from model_collapse.llm.items import Blocks
 from model_collapse.llm.memory import room_for
 from model_collapse.recursion import Turn
@@ -126,6 +128,44 @@ def test_original_prompts_are_human_and_chained_ones_are_the_pool_s(prompts, mon
     monkeypatch.setattr(llm, "write_blocks", write)
     some.sample(some.first, pool, Turn(1, (0, 0, 0)))
     assert (asked[0] == (source.items.ids if prompts == "original" else pool.items.ids[::-1])).all()
+
+
+@pytest.mark.parametrize("start", ["base", "generation0", "previous", "scratch"])
+def test_weights_start_where_they_are_told_to(start, monkeypatch):
+    source, some = learner("replace", start=start)
+    real, begun = llm.fine_tune, []
+
+    def fit(model, *rest, **options):
+        begun.append({name: x.clone() for name, x in take(model).items()})
+        return real(model, *rest, **options)
+
+    monkeypatch.setattr(llm, "fine_tune", fit)
+    some.prepare(source, Turn(2**32 - 1, (0, 0, 0)))
+    pool = Pool(source.items, None)
+    ended = [take(some.fit(pool, Turn(g, (0, 0, 0)))) for g in range(3)]
+
+    def same(a: dict, b: dict) -> bool:
+        return all(torch.equal(x, b[name]) for name, x in a.items())
+
+    assert len(begun) == 3 and not any(same(begun[g], ended[g]) for g in range(3))
+    from_where = {"base": [begun[0], begun[0]], "generation0": [ended[0], ended[0]], "previous": ended[:2]}
+    if start == "scratch":
+        assert not same(begun[1], begun[0]) and not same(begun[2], begun[1])
+    else:
+        assert all(same(begun[g + 1], from_where[start][g]) for g in range(2))
+    assert start == "generation0" or not same(begun[2], ended[0])
+
+
+def test_variants_write_as_their_names_say():
+    said = {name: llm.FAMILY.configure(None, "smoke", variant=name)[0].decoding for name in llm.VARIANTS}
+    assert said == {
+        "beam5": Decoding(5, 1.0, 1.0, 1.0),
+        "penalty2": Decoding(5, 1.0, 1.0, 2.0),
+        "penalty3": Decoding(5, 1.0, 1.0, 3.0),
+        "sample": Decoding(0, 1.0, 1.0, 1.0),
+        "cool": Decoding(0, 0.7, 1.0, 1.0),
+        "nucleus": Decoding(0, 1.0, 0.95, 1.0),
+    }
 
 
 IMPOSSIBLE = {

@@ -118,4 +118,8 @@ def test_the_command(home, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["model-collapse", "plan", "--results", str(home)])
     main()
     out = capsys.readouterr().out
-    assert "What the archive lacks" in out and "hours" in out and "vae/laptop-stream-keep10" in out
+    assert (
+        "What the archive lacks" in out
+        and "hours: on so many processor cores" in out
+        and "vae/laptop-stream-keep10" in out
+    )

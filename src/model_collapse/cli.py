@@ -108,10 +108,15 @@ def plan_command(
 
     items = planning.plan(results or results_root(), profile)
     table = Table("run", "state", "verdicts", "hours", "cores", "GPU", title="What the archive lacks")
+    table.caption = "hours: on so many processor cores, also of a run that wants a GPU"
     table.columns[0].no_wrap, table.columns[1].min_width = True, len(planning.NOT_BUILT)
     for item in items:
         run = "-".join(filter(None, [item.profile, item.study]))
-        cost = ["unknown", ""] if item.hours is None else [f"{item.hours:.2g}", str(item.cores)]
+        cost = (
+            ["unknown", ""]
+            if item.hours is None
+            else [f"{item.hours:,.0f}" if item.hours >= 10 else f"{item.hours:.2g}", str(item.cores)]
+        )
         gpu = "yes" if item.gpu else ""
         table.add_row(f"{item.family}/{run}", item.state, f"{item.verdicts:.2g}", *cost, gpu)
     Console().print(table if items else "The archive lacks nothing.")

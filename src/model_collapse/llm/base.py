@@ -364,5 +364,6 @@ def _asked(name: str, kind: type, **options):
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(
-            f"base {name!r} cannot be loaded ({reason}): give a folder with its files, or one of {', '.join(SHAPES)}"
+            f"base {name!r} cannot be loaded ({reason}): give a folder with its files, as `hf download NAME "
+            f"--local-dir FOLDER` makes one where there is a network, or one of {', '.join(SHAPES)}"
         ) from None
