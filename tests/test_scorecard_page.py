@@ -9,7 +9,7 @@ import pytest
 from model_collapse import claims
 from model_collapse.book.environment import MAKES_PAGES
 from model_collapse.book.scorecard import counts_table, filters, places, scorecard_table
-from model_collapse.book.showing import comparison, minus
+from model_collapse.book.showing import comparison, typeset
 from model_collapse.claims import CLAIMS
 
 
@@ -60,11 +60,16 @@ def test_counts_add_up():
     assert "<th>spike</th>" in page
 
 
-def test_negative_numbers_have_the_sign_of_minus_and_nothing_else_has():
-    told = {"-0.5": "−0.5", "slope -2, (-3.1 to 4)": "slope −2, (−3.1 to 4)", "12 -> -3e-05": "12 -> −3e-05"}
-    same = ("OPT-125m, 2026-11-22", "P-b.llm", "2e-5", "--seed 0", "wikitext-2", "10-20")
+def test_negative_numbers_have_the_sign_of_minus_and_per_cent_a_space():
+    told = {
+        "-0.5": "−0.5",
+        "slope -2, (-3.1 to 4)": "slope −2, (−3.1 to 4)",
+        "12 -> -3e-05": "12 -> −3e-05",
+        "+72% ± 3%": "+72 % ± 3 %",
+    }
+    same = ("OPT-125m, 2026-11-22", "P-b.llm", "2e-5", "--seed 0", "wikitext-2", "10-20", "5 %", "%d")
     for written, read in {**told, **{text: text for text in same}}.items():
-        assert minus(written) == read
+        assert typeset(written) == read
     assert "<td>−1 to 2</td>" in comparison([""], [["-1 to 2"]]).data
 
 

@@ -34,9 +34,9 @@ __all__ = [
     "comparison",
     "html_table",
     "judge",
-    "minus",
     "say",
     "show",
+    "typeset",
     "verdict_mark",
     "verdict_strip",
     "verdict_table",
@@ -49,9 +49,9 @@ MARKS = {
 }
 
 
-def minus(text: str) -> str:
-    """The text with the sign of minus, not the hyphen, before its negative numbers."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+def typeset(text: str) -> str:
+    """The text with the sign of minus, not the hyphen, before negative numbers, and a space before per cent."""
+    return re.sub(r"(?<=\d)%", " %", re.sub(r"(?<![\w.])-(?=\d)", "−", text))
 
 
 def show(
@@ -71,7 +71,7 @@ def show(
 
 def say(name: str, value: object, pattern: str = "{}") -> None:
     """Glue a number (or a word) for the prose, formatted by `pattern`."""
-    text = minus(pattern.format(value))
+    text = typeset(pattern.format(value))
     glue(name, text, display=False)
     if _by_hand():
         print(f"{name}: {text}")
@@ -88,7 +88,7 @@ def judge(results: str | Path | None = None) -> dict[str, dict]:
     rows = {row["id"]: row for row in claims.as_rows(claims.scorecard(finds))}
     for name, row in rows.items():
         glue(f"verdict_{name}", row["verdict"], display=False)
-        glue(f"measured_{name}", minus(row["measured"] or "nothing yet"), display=False)
+        glue(f"measured_{name}", typeset(row["measured"] or "nothing yet"), display=False)
     return rows
 
 
@@ -151,7 +151,7 @@ def html_table(
     """
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
     labels = [f' data-label="{html.escape(cell)}"' if cell else "" for cell in header]
-    cells = [[minus(cell) for cell in row] for row in rows]
+    cells = [[typeset(cell) for cell in row] for row in rows]
     filled = ["".join(f"<td{label}>{cell}</td>" for label, cell in zip(labels, row, strict=True)) for row in cells]
     marked = zip(filled, marks or [{}] * len(rows), strict=True)
     body = "".join(f"<tr{_data(mark)}>{cells}</tr>" for cells, mark in marked)
