@@ -9,13 +9,14 @@ from PIL import Image
 
 from model_collapse import datasets, device, gan
 from model_collapse.archive import ArchiveError, load_record
+from model_collapse.distances import precision_recall
 from model_collapse.figures import gan as figures
 from model_collapse.gan.items import Pictures
 from model_collapse.gan.measure import Gallery, Lens, excess, pairwise_distance, spectrum
 from model_collapse.gan.network import Discriminator, Generator, discriminator_loss, generator_loss
-from model_collapse.gan.training import Schedule, Trio, draw, fit
+from model_collapse.gan.training import Schedule, Trio, _batch, draw, fit
 from model_collapse.regimes import HUMAN, make_regime
-from model_collapse.runs import Diverged
+from model_collapse.runs import ConfigError, Diverged
 
 CPU = device.Compute("cpu", "fp32")
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
@@ -91,6 +92,26 @@ def test_truncation_draws_latents_together_to_their_mean():
     assert torch.equal(seen[0], z) and torch.equal(seen[1], 0.5 * z)
 
 
+def test_pictures_are_mirrored_and_never_turned():
+    pixels = torch.zeros(1, 1, 4, 4, dtype=torch.uint8)
+    pixels[..., 0, 0] = 255  # the upper left corner
+    x = _batch(pixels, 60, torch.Generator().manual_seed(0))
+    assert x.min() == -1 and (x[:, 0, 0, 0] + x[:, 0, 0, 3] == 0).all() and (x[:, 0, 3] == -1).all()
+    assert 15 < (x[:, 0, 0, 3] == 1).sum() < 45
+
+
+def test_both_networks_learn_by_the_same_optimiser(monkeypatch):
+    given, real = [], torch.optim.Adam
+
+    def heard(*parameters, **options):
+        given.append(options)
+        return real(*parameters, **options)
+
+    monkeypatch.setattr(torch.optim, "Adam", heard)
+    fit(small, PICTURES, Schedule(1, 4), np.random.default_rng(0), CPU)
+    assert given == [{"lr": Schedule(1, 4).rate, "betas": (0.5, 0.999)}] * 2
+
+
 def test_pictures_have_eight_bits_and_colours():
     x = draw(small().average.eval(), 7, 1.0, torch.Generator().manual_seed(0), CPU)
     assert x.shape == (7, 16, 16, 3) and x.dtype == np.uint8
@@ -150,6 +171,9 @@ def test_a_copy_of_a_human_picture_is_too_near_mirrored_or_not(gallery):
     seen = gallery.measures(copies[:10])
     assert seen["nearest_learned"] == pytest.approx(0, abs=1e-3) and seen["nearest_unseen"] > 0.05
     assert gallery.measures(faces.held_out)["spectral_excess"] == pytest.approx(0)
+    black_and_white = np.stack([np.zeros_like(faces.images[0]), np.full_like(faces.images[0], 255)])
+    assert gallery.measures(black_and_white)["pixel_distance"] == pytest.approx(1)
+    assert len(gallery.learned) == len(gallery.unseen)
 
 
 def test_copies_among_the_human_pictures_do_not_blunt_the_rule():
@@ -291,6 +315,19 @@ def test_through_the_lens_human_pictures_look_human(lens):
     assert same["frechet"] == pytest.approx(0, abs=1e-6) and same["precision"] == same["recall"] == 1
 
 
+def test_the_lens_takes_five_neighbours(lens):
+    seen, features = lens.measures(coloured(120)), lens.network.look(coloured(120))
+    assert (seen["precision"], seen["recall"]) == precision_recall(lens.held_out, features, 5)
+    assert (seen["precision"], seen["recall"]) != precision_recall(lens.held_out, features, 3)
+
+
+def test_rare_pictures_are_those_of_the_smallest_clusters(lens):
+    cells, shares = lens._cells
+    common = coloured(360)[:240][cells.labels_ == shares.argmax()]
+    seen = lens.measures(np.repeat(common, 3, axis=0))
+    assert seen["rare_mass"] == 0 == seen["rare_alive"]
+
+
 def test_through_the_lens_one_picture_over_and_over_is_seen_as_that(lens):
     seen = lens.measures(np.tile(coloured(360)[:1], (100, 1, 1, 1)))
     assert seen["feature_distance"] == pytest.approx(0, abs=1e-3) and seen["recall"] < 0.1
@@ -308,6 +345,34 @@ def test_a_poor_generation_0_stops_the_run_and_says_so(tmp_path):
     assert "sample" not in heard
 
 
+@pytest.mark.parametrize(("variant", "truncation"), [("unbiased", 1.0), ("truncated", 0.7)])
+def test_the_bias_is_in_all_that_is_drawn_but_not_in_the_bar(variant, truncation, tmp_path, monkeypatch):
+    np.save(tmp_path / "mine.npy", coloured(72))
+    drawn, shown = [], []
+    real, real_render = gan.draw, gan.render
+
+    def draws(model, n, truncation, *rest):
+        drawn.append(truncation)
+        return real(model, n, truncation, *rest)
+
+    def renders(network, z, compute):
+        shown.append(z)
+        return real_render(network, z, compute)
+
+    monkeypatch.setattr(gan, "draw", draws)
+    monkeypatch.setattr(gan, "render", renders)
+    scale = {"data": tmp_path / "mine.npy", "variant": variant, "chains": 1, "generations": 1, "steps": 2}
+    scale |= {"looked_at": 30, "progress": False}
+    with pytest.raises(ConfigError, match="short of 1"):
+        gan.run(None, "smoke", least_recall=1.0, **scale)
+    assert drawn == [1.0] and not shown
+    drawn.clear()
+    gan.run(None, "smoke", **scale)
+    assert drawn == [truncation] * len(drawn) and len(drawn) >= 3
+    z = torch.randn(12, shown[0].shape[1], generator=torch.Generator().manual_seed(0))
+    assert all(torch.equal(x, truncation * z) for x in shown)
+
+
 def test_a_run_seen_through_encoders_resumes(tmp_path, monkeypatch):
     monkeypatch.setenv("MODEL_COLLAPSE_CACHE", str(tmp_path / "cache"))
     np.save(tmp_path / "mine.npy", coloured(72))
@@ -319,6 +384,7 @@ def test_a_run_seen_through_encoders_resumes(tmp_path, monkeypatch):
     scale = {"data": tmp_path / "mine.npy", "chains": 1, "steps": 2, "looked_at": 30, "progress": False}
     whole = gan.run(None, "smoke", **scale)
     assert {"frechet", "recall_second", "precision_human", "rare_mass"} <= set(whole.statistics["metric"])
+    assert not (whole.chains("frechet") == whole.chains("frechet_second")).any(axis=None)
     with pytest.raises(Stop):
         gan.run(None, "smoke", save=tmp_path, checkpoint=0, on=stop, **scale)
     assert gan.run(None, "smoke", save=tmp_path, **scale).metrics.equals(whole.metrics)

@@ -127,7 +127,8 @@ class Gallery:
 
     def __init__(self, data: ImageSet, learned: np.ndarray):
         self.human = spectrum(data.held_out)
-        self.learned, self.unseen = _both_ways(learned[:MOST]), _both_ways(data.held_out[:MOST])
+        few = min(len(learned), len(data.held_out), MOST)  # the nearest of more would be nearer
+        self.learned, self.unseen = _both_ways(learned[:few]), _both_ways(data.held_out[:few])
         self.all = np.concatenate([_both_ways(data.images), _both_ways(data.held_out)])
         self.limit = self._limit(len(data.images))
 
@@ -150,8 +151,9 @@ class Gallery:
         """Of 8-bit images (images, side, side, channels); distances are root mean squared differences in [0, 1].
 
         ``nearest_learned``, ``nearest_unseen``: median distance to the nearest picture, or its mirror image, of those
-        that generation 0 learned from, at most 2,000, and of those held out; the first far below the second would be
-        learning by heart. ``too_near``: share of them that are. ``pixel_distance``: mean distance of two of them.
+        that generation 0 learned from, and of as many of those held out, at most 2,000; the first far below the second
+        would be learning by heart. ``too_near``: share of them that are. ``pixel_distance``: mean distance of two of
+        them.
         ``spectral_excess``: how many powers of ten their power at high frequencies lies above that of human pictures.
         """
         points = _flat(images)
