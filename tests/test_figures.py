@@ -82,7 +82,7 @@ def test_figures_of_digits_draw_what_the_records_hold(vae_runs):
     assert [ax.get_xlabel() for ax in digits.classes(record).axes] == ["", "", "generation", "generation"]
     for figure in (digits.by_regime({"a": record}), digits.causes({"a": record, "b": vae_runs["stored-replace"]})):
         assert all(ax.get_xlabel() and ax.get_title("left") and ax.lines for ax in figure.axes)
-    cells = digits.kinds(record).axes[0].collections[0].get_array().reshape(10, -1)
+    cells = np.asarray(digits.kinds(record).axes[0].collections[0].get_array()).reshape(10, -1)
     assert cells[7] == pytest.approx(100 * record.summary("class_7")["mean"].to_numpy())
     assert cells.sum(axis=0) == pytest.approx(100)
     assert len(digits.latent_densities(record).axes[0].lines) == 1 + len(record.samples("kept")["generation"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
 from ..archive import Record
@@ -145,8 +146,8 @@ def kinds(record: Record) -> Figure:
     figure, (ax,) = panels(1, height=3.6)
     shares = [record.summary(f"class_{k}")["mean"] for k in range(10)]
     sns.heatmap(
-        100 * np.array(shares), ax=ax, center=10, cmap="vlag", linewidths=0.5, xticklabels=record.generations,
-        cbar_kws={"label": "share of the images (%)"},
+        100 * np.array(shares), ax=ax, norm=CenteredNorm(10), cmap="vlag", linewidths=0.5,
+        xticklabels=record.generations, cbar_kws={"label": "share of the images (%)"},
     )  # fmt: skip
     ax.set(xlabel="generation", ylabel="digit")
     ax.tick_params(axis="both", rotation=0, length=0)
