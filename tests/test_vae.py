@@ -1,18 +1,20 @@
 """The VAE: the released network, streams as pools, a fit that goes on where it was."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from model_collapse import datasets, device, vae
+from model_collapse.archive import ArchiveError, Record
 from model_collapse.distances import precision_recall
 from model_collapse.recursion import Turn
 from model_collapse.regimes import HUMAN, Pool, make_regime
 from model_collapse.runs import ConfigError, Diverged
 from model_collapse.vae import training
 from model_collapse.vae.items import Images, Part
-from model_collapse.vae.measure import Eye
+from model_collapse.vae.measure import Eye, lost_at
 from model_collapse.vae.minority import make_rare
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Schedule, decode_means, epoch_images, fit, negative_elbo, weights_of
@@ -370,6 +372,26 @@ def test_gaps_between_precisions_are_in_standard_deviations_over_chains():
     pooled = np.sqrt((single.var() + half.var()) / 2)
     assert gaps[100][1] == pytest.approx((half.mean() - single.mean()) / pooled, rel=1e-3)
     assert list(gaps) == [100, 2000] and gaps[100][1] != gaps[2000][1]
+
+
+def test_a_class_is_lost_where_it_stays_away():
+    shares = {k: {0: [0.1] * 4, 1: [0.1] * 4} for k in range(10)}
+    shares[3] = {0: [0.1, 0.009, 0.02, 0.01], 1: [0.1, 0.01, 0.009, 0.0]}  # comes back in one chain
+    shares[8][1] = [0.1, 0.0, 0.0, 0.0]
+    shares[9][0] = [0.0, 0.0, 0.0, 0.0]
+    kept = [
+        {"arm": "", "metric": f"class_{k}", "generation": g, "chain": chain, "value": value}
+        for k, chains in shares.items()
+        for chain, values in chains.items()
+        for g, value in zip((0, 1, 2, 5), values, strict=True)
+    ]
+    lost = lost_at(Record({}, pd.DataFrame(kept), pd.DataFrame()))
+    assert np.isnan(lost[0][3]) and lost[1][3] == 2
+    assert (lost[1][8], lost[0][9]) == (1, 0) and np.isnan(lost[0][8])
+    assert lost.shape == (10, 2) and lost.isna().sum().sum() == 17
+    none = Record({}, pd.DataFrame(kept).assign(metric="sd"), pd.DataFrame({"arm": [""], "metric": ["sd"]}))
+    with pytest.raises(ArchiveError, match="class_0"):
+        lost_at(none)
 
 
 @pytest.mark.parametrize("study", list(vae.STUDIES))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import torch
 
+from ..archive import Record
 from ..datasets import ImageSet
 from ..device import Compute
 from ..distances import frechet_distance, nearest_distances, precision_recall
 from ..features import load_classifier
 
-__all__ = ["CLASSIFIERS", "SURE", "Eye"]
+__all__ = ["ALIVE", "CLASSIFIERS", "SURE", "Eye", "lost_at"]
 
 SURE = 0.9
+ALIVE = 0.01
 NEIGHBOURS = 5
 CLASSIFIERS = {"MNIST": "mnist", "scikit-learn digits": "digits"}  # archived, by what they were trained on
 
@@ -58,7 +61,7 @@ class Eye:
         precision, recall = precision_recall(self.human[:few], features[:few], NEIGHBOURS)
         return {f"class_{k}": float(share) for k, share in enumerate(shares)} | {
             "class_entropy": float(-(shares[shares > 0] * np.log2(shares[shares > 0])).sum()),
-            "classes_alive": float((shares >= 0.01).mean()),
+            "classes_alive": float((shares >= ALIVE).mean()),
             "rarest_share": float(shares.min()),
             "unsure_share": float((top < SURE).mean()),
             "confidence": float(top.mean()),
@@ -67,3 +70,26 @@ class Eye:
             "recall": recall,
             "nearest": float(nearest_distances(features, self.human).mean()),
         }
+
+
+def lost_at(record: Record) -> pd.DataFrame:
+    """The generation from which on fewer than one image in a hundred of a chain falls into a class.
+
+    Returns
+    -------
+    DataFrame
+        A row a class, a column a chain; nothing (NaN) where the last generation still has the class. A class that comes
+        back was not lost.
+
+    Raises
+    ------
+    ArchiveError
+        Where the record has no shares of classes.
+    """
+    lost = {}
+    for k in range(10):
+        alive = record.chains(f"class_{k}") >= ALIVE
+        generations = list(alive.index)
+        after = {chain: [-1, *np.flatnonzero(seen)][-1] + 1 for chain, seen in alive.items()}
+        lost[k] = {chain: generations[n] if n < len(generations) else np.nan for chain, n in after.items()}
+    return pd.DataFrame(lost).T.rename_axis("class")
