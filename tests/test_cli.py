@@ -50,6 +50,11 @@ def say(capsys, *words) -> tuple[int, str, str]:
     return status or 0, out, err
 
 
+def test_one_chain_is_one(homes, capsys):
+    _, out, _ = say(capsys, "run", "gaussian", "--profile", "smoke", "--chains", "1", "--set", "generations=2")
+    assert ": 1 chain to generation 2" in out
+
+
 def test_a_run_leaves_a_record_and_a_line(homes, capsys):
     command = ["run", "gaussian", "--profile", "smoke", "--regime", "keep(0.25)", "--chains", "30", "--set", "n=40"]
     status, out, _ = say(capsys, *command)

@@ -86,7 +86,7 @@ def run_command(
             typer.echo(f"{name}: part {shard} is done; when all are, the same command without --shard merges them")
         return
     said = record.manifest
-    scale = f"{said['chains']} chains to generation {said['generations']}"
+    scale = _scale(said["chains"], said["generations"])
     seconds = f"{said['seconds']['total']:.1f} s" if on.heard else "already there, nothing to do"
     typer.echo(f"{name}/{said['run']}: {scale}, {seconds}")
     for line in chosen.report(record) if chosen.report else []:
@@ -250,6 +250,10 @@ def main() -> None:
         sys.exit(status)
 
 
+def _scale(chains: int, generations: int) -> str:
+    return f"{chains:,} chain{'s' * (chains != 1)} to generation {generations:,}"
+
+
 def _list(chosen: Family) -> None:
     for name, study in chosen.studies.items():
         swept = f", {len(study.arms)} arms" if len(study.arms) > 1 else ""
@@ -257,7 +261,7 @@ def _list(chosen: Family) -> None:
     for name, meaning in chosen.variants.items():
         typer.echo(f"variant {name:18s} {meaning}")
     for name, config in chosen.profiles.items():
-        scale = f"{config.chains:,} chains to generation {config.generations:,}"
+        scale = _scale(config.chains, config.generations)
         typer.echo(f"profile {name:18s} {scale}; a study may have its own")
     options = {"regime", "variant", "chains", "generations"}
     settings = [f.name for f in dataclasses.fields(chosen.config) if f.name not in options]
