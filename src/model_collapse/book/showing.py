@@ -50,8 +50,8 @@ MARKS = {
 
 
 def typeset(text: str) -> str:
-    """The text with the sign of minus, not the hyphen, before negative numbers, and a space before per cent."""
-    return re.sub(r"(?<=\d)%", " %", re.sub(r"(?<![\w.])-(?=\d)", "−", text))
+    """The text with the sign of minus before negative numbers, and a space that no line ends at before per cent."""
+    return re.sub(r"(?<=\d) ?%", "\N{NO-BREAK SPACE}%", re.sub(r"(?<![\w.])-(?=\d)", "−", text))
 
 
 def show(
