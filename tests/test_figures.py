@@ -10,6 +10,7 @@ from model_collapse import figures, load_record, vae
 from model_collapse.figures import theory
 from model_collapse.figures import vae as digits
 from model_collapse.theory import gaussian
+from model_collapse.vae.measure import directions
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,11 @@ def test_figures_of_digits_draw_what_the_records_hold(vae_runs):
     cells = np.asarray(digits.kinds(record).axes[0].collections[0].get_array()).reshape(10, -1)
     assert cells[7] == pytest.approx(100 * record.summary("class_7")["mean"].to_numpy())
     assert cells.sum(axis=0) == pytest.approx(100)
+    pooled, filled = digits.directions(record).axes
+    kept = record.samples("kept")["latents"]
+    assert curves(pooled)[0] == pytest.approx(record.chains("latent_sd")[0].to_numpy(), rel=0.01)
+    assert curves(pooled)[1] == pytest.approx([np.sqrt(x.var(axis=0).mean()) for x in kept])
+    assert curves(filled)[0] == pytest.approx(directions(kept))
     assert len(digits.latent_densities(record).axes[0].lines) == 1 + len(record.samples("kept")["generation"])
 
 

@@ -14,7 +14,7 @@ from model_collapse.regimes import HUMAN, Pool, make_regime
 from model_collapse.runs import ConfigError, Diverged
 from model_collapse.vae import training
 from model_collapse.vae.items import Images, Part
-from model_collapse.vae.measure import Eye, lost_at
+from model_collapse.vae.measure import Eye, directions, lost_at
 from model_collapse.vae.minority import make_rare
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Schedule, decode_means, epoch_images, fit, negative_elbo, weights_of
@@ -372,6 +372,15 @@ def test_gaps_between_precisions_are_in_standard_deviations_over_chains():
     pooled = np.sqrt((single.var() + half.var()) / 2)
     assert gaps[100][1] == pytest.approx((half.mean() - single.mean()) / pooled, rel=1e-3)
     assert list(gaps) == [100, 2000] and gaps[100][1] != gaps[2000][1]
+
+
+def test_directions_are_counted_however_they_lie():
+    rng = np.random.default_rng(0)
+    turned, _ = np.linalg.qr(rng.normal(size=(6, 6)))
+    spreads = np.array([[1.0, 0.5, 0.2, 0.12, 0.08, 0.0], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0.05] * 6])
+    latents = 3 + rng.normal(size=(3, 4000, 6)) * spreads[:, None] @ turned
+    assert directions(latents).tolist() == [4, 1, 0]
+    assert directions(np.ones((2, 100, 6))).tolist() == [0, 0]
 
 
 def test_a_class_is_lost_where_it_stays_away():

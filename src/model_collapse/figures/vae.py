@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from matplotlib.colors import CenteredNorm
+from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from ..archive import Record
+from ..vae.measure import directions as directions_of
 from . import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
 from .pictures import rows, sheet
 
@@ -19,6 +20,7 @@ __all__ = [
     "by_regime",
     "causes",
     "classes",
+    "directions",
     "judged",
     "kinds",
     "latent_densities",
@@ -73,6 +75,24 @@ def latent_densities(record: Record) -> Figure:
     ax.annotate("prior", (1.75, 0.09), xytext=(2.3, 0.25), fontsize=9, arrowprops={"arrowstyle": "-", "lw": 0.8})
     ax.set(xlabel="posterior mean by the encoder of generation 0", ylabel="density", xlim=(-3.2, 3.2))
     ax.legend(loc="upper left")
+    return figure
+
+
+def directions(record: Record) -> Figure:
+    """What of the latents' spread lies between drawings, and in how many directions, for the chain whose are kept."""
+    kept = record.samples("kept")
+    generations, latents = kept["generation"], kept["latents"]
+    figure, (spread, filled) = panels(2, height=3.2)
+    spread.plot(generations, latents.std(axis=(1, 2)), color=FIRST, label="all pooled, as released")
+    spread.plot(generations, np.sqrt(latents.var(axis=1).mean(axis=1)), color=SECOND, label="over drawings only")
+    spread.set(title="sd of the latents of 100 images", xlabel="generation", ylim=(0, None))
+    spread.legend(loc="upper right")
+    filled.plot(generations, directions_of(latents), "o-", color=SECOND, markersize=3.5)
+    filled.set(title="directions that they fill", xlabel="generation", ylim=(0, None))
+    filled.yaxis.get_major_locator().set_params(integer=True)
+    for ax in (spread, filled):
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    labelled_panels((spread, filled))
     return figure
 
 
@@ -146,8 +166,8 @@ def kinds(record: Record) -> Figure:
     figure, (ax,) = panels(1, height=3.6)
     shares = [record.summary(f"class_{k}")["mean"] for k in range(10)]
     sns.heatmap(
-        100 * np.array(shares), ax=ax, norm=CenteredNorm(10), cmap="vlag", linewidths=0.5,
-        xticklabels=record.generations, cbar_kws={"label": "share of the images (%)"},
+        100 * np.array(shares), ax=ax, norm=TwoSlopeNorm(10, 0, 100), cmap="vlag", linewidths=0.5,
+        xticklabels=record.generations, cbar_kws={"label": "share of the images (%)", "ticks": (0, 5, 10, 50, 100)},
     )  # fmt: skip
     ax.set(xlabel="generation", ylabel="digit")
     ax.tick_params(axis="both", rotation=0, length=0)

@@ -12,10 +12,11 @@ from ..device import Compute
 from ..distances import frechet_distance, nearest_distances, precision_recall
 from ..features import load_classifier
 
-__all__ = ["ALIVE", "CLASSIFIERS", "SURE", "Eye", "lost_at"]
+__all__ = ["ALIVE", "CLASSIFIERS", "NARROW", "SURE", "Eye", "directions", "lost_at"]
 
 SURE = 0.9
 ALIVE = 0.01
+NARROW = 0.1  # standard deviation, of a prior that has 1
 NEIGHBOURS = 5
 CLASSIFIERS = {"MNIST": "mnist", "scikit-learn digits": "digits"}  # archived, by what they were trained on
 
@@ -70,6 +71,23 @@ class Eye:
             "recall": recall,
             "nearest": float(nearest_distances(features, self.human).mean()),
         }
+
+
+def directions(latents: np.ndarray) -> np.ndarray:
+    """How many directions of the latent space images still fill: principal axes with a spread of `NARROW` or more.
+
+    Parameters
+    ----------
+    latents : ndarray of shape (generations, images, latents)
+        Posterior means; at least two images.
+
+    Returns
+    -------
+    ndarray of int, shape (generations,)
+    """
+    centred = latents - latents.mean(axis=1, keepdims=True)
+    spreads = np.linalg.svd(centred.astype(np.float64), compute_uv=False) / np.sqrt(latents.shape[1] - 1)
+    return (spreads >= NARROW).sum(axis=1)
 
 
 def lost_at(record: Record) -> pd.DataFrame:
