@@ -15,7 +15,7 @@ from model_collapse.runs import ConfigError, Diverged
 from model_collapse.vae import training
 from model_collapse.vae.items import Images, Part
 from model_collapse.vae.measure import Eye, directions, lost_at
-from model_collapse.vae.minority import make_rare
+from model_collapse.vae.minority import make_rare, rare_labels
 from model_collapse.vae.network import VAE, elbo_terms
 from model_collapse.vae.training import Schedule, decode_means, epoch_images, fit, negative_elbo, weights_of
 
@@ -286,6 +286,16 @@ def test_a_class_made_rare_is_rare_and_the_others_are_whole():
         0.01, abs=1e-3
     )
     assert {make_rare(data, 0.01, rng)[1].label for _ in range(20)} > {minority.label}
+
+
+def test_which_digit_was_rare_follows_from_the_seed():
+    config, _ = vae.FAMILY.configure("minority-replace", "smoke")
+    made = [
+        vae.build(config, config.make_regime(), 1, (7, 0, chain), datasets.digits())[1].minority.label
+        for chain in range(6)
+    ]
+    assert rare_labels(Record({"seed": 7, "chains": 6}, pd.DataFrame(), pd.DataFrame())) == made
+    assert len(set(made)) > 1
 
 
 def test_what_a_student_knows_of_a_class_depends_on_what_it_was_shown():

@@ -199,7 +199,7 @@ def minority(records: Mapping[str, Record]) -> Figure:
         for record in records.values():
             chains = record.chains(metric)
             ax.plot(chains, color=REGIME_COLOURS[record.manifest["regime"]], linewidth=0.7, alpha=0.7)
-    axes[0].legend(loc="lower left")
+    axes[1].legend(loc="lower left")
     return figure
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..archive import Record
 from ..datasets import ImageSet
 from ..features import Classifier, train_classifier
+from ..recursion import stream
 
-__all__ = ["STUDENT_EPOCHS", "STUDENT_IMAGES", "Minority", "make_rare"]
+__all__ = ["STUDENT_EPOCHS", "STUDENT_IMAGES", "Minority", "make_rare", "rare_labels"]
 
 STUDENT_IMAGES, STUDENT_EPOCHS = 10_000, 3
+DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,24 @@ class Minority:
 def make_rare(data: ImageSet, share: float, rng: np.random.Generator) -> tuple[ImageSet, Minority]:
     """Human images of which a class, drawn at random, has only about that share; the others stay as they are."""
     classes = int(data.labels.max()) + 1
-    label = int(rng.integers(classes))
+    label = _drawn(rng, classes)
     others, rare = np.flatnonzero(data.labels != label), np.flatnonzero(data.labels == label)
     few = rng.choice(rare, max(1, round(share / (1 - share) * len(others))), replace=False)
     seen = np.sort(np.concatenate([others, few]))
     labels = data.labels[seen]
     left = ImageSet(data.name, data.images[seen], data.held_out, labels, data.held_out_labels)
     return left, Minority(label, np.bincount(labels, minlength=classes) / len(labels))
+
+
+def rare_labels(record: Record) -> list[int]:
+    """Which digit is rare in each chain of a record of study ``minority-…``: the seed decides it."""
+    said = record.manifest
+    sources = (stream((said["seed"], 0, chain), 0, "source") for chain in range(said["chains"]))
+    return [_drawn(rng, DIGITS) for rng in sources]
+
+
+def _drawn(rng: np.random.Generator, classes: int) -> int:
+    return int(rng.integers(classes))
 
 
 def recalls(network: Classifier, data: ImageSet, classes: int) -> np.ndarray:
