@@ -11,6 +11,7 @@ from model_collapse.figures import theory
 from model_collapse.figures import vae as digits
 from model_collapse.theory import gaussian
 from model_collapse.vae.measure import directions
+from model_collapse.vae.minority import rare_labels
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,10 @@ def test_figures_of_digits_draw_what_the_records_hold(vae_runs):
     regimes = digits.by_regime({name: vae_runs[name] for name in ("stream-replace", "stream-keep10")})
     assert [text.get_text() for text in regimes.legends[0].get_texts()] == ["replace", "keep 10 %"]
     (lost, whole) = digits.minority({"replace": vae_runs["minority-replace"]}).axes
-    assert np.allclose(curves(lost)[0], vae_runs["minority-replace"].summary("minority_recall")["mean"])
+    recalls, labels = vae_runs["minority-replace"].chains("minority_recall"), rare_labels(vae_runs["minority-replace"])
+    assert np.allclose(curves(lost), recalls.T)
+    assert [text.get_text() for text in lost.texts] == [str(label) for label in labels]
+    assert [text.xy[1] for text in lost.texts] == recalls.iloc[-1].tolist()
     assert np.allclose(curves(whole)[0], vae_runs["minority-replace"].summary("accuracy")["mean"])
     assert [ax.get_xlabel() for ax in digits.classes(record).axes] == ["", "", "generation", "generation"]
     for figure in (digits.by_regime({"a": record}), digits.causes({"a": record, "b": vae_runs["stored-replace"]})):
@@ -86,11 +90,13 @@ def test_figures_of_digits_draw_what_the_records_hold(vae_runs):
     cells = np.asarray(digits.kinds(record).axes[0].collections[0].get_array()).reshape(10, -1)
     assert cells[7] == pytest.approx(100 * record.summary("class_7")["mean"].to_numpy())
     assert cells.sum(axis=0) == pytest.approx(100)
+    assert digits.kinds(record).axes[0].collections[0].norm([0, 10, 100]).tolist() == [0, 0.5, 1]
     pooled, filled = digits.directions(record).axes
     kept = record.samples("kept")["latents"]
     assert curves(pooled)[0] == pytest.approx(record.chains("latent_sd")[0].to_numpy(), rel=0.01)
     assert curves(pooled)[1] == pytest.approx([np.sqrt(x.var(axis=0).mean()) for x in kept])
     assert curves(filled)[0] == pytest.approx(directions(kept))
+    assert filled.lines[0].get_xdata().tolist() == record.samples("kept")["generation"].tolist()
     assert len(digits.latent_densities(record).axes[0].lines) == 1 + len(record.samples("kept")["generation"])
 
 

@@ -288,14 +288,19 @@ def test_a_class_made_rare_is_rare_and_the_others_are_whole():
     assert {make_rare(data, 0.01, rng)[1].label for _ in range(20)} > {minority.label}
 
 
-def test_which_digit_was_rare_follows_from_the_seed():
-    config, _ = vae.FAMILY.configure("minority-replace", "smoke")
-    made = [
-        vae.build(config, config.make_regime(), 1, (7, 0, chain), datasets.digits())[1].minority.label
-        for chain in range(6)
-    ]
-    assert rare_labels(Record({"seed": 7, "chains": 6}, pd.DataFrame(), pd.DataFrame())) == made
-    assert len(set(made)) > 1
+def test_which_digit_was_rare_follows_from_the_seed(monkeypatch):
+    made = []
+
+    def noted(*args):
+        made.append(make_rare(*args))
+        return made[-1]
+
+    monkeypatch.setattr(vae, "make_rare", noted)
+    scale = {"chains": 4, "generations": 1, "epochs": 1, "seed": 7, "progress": False}
+    assert rare_labels(vae.run("minority-replace", "smoke", **scale)) == [minority.label for _, minority in made]
+    assert len({minority.label for _, minority in made}) > 1
+    with pytest.raises(ArchiveError, match="no digit is rare in vae/smoke-"):
+        rare_labels(vae.run("stream-replace", "smoke", **scale))
 
 
 def test_what_a_student_knows_of_a_class_depends_on_what_it_was_shown():
@@ -398,6 +403,7 @@ def test_a_class_is_lost_where_it_stays_away():
     shares[3] = {0: [0.1, 0.009, 0.02, 0.01], 1: [0.1, 0.01, 0.009, 0.0]}  # comes back in one chain
     shares[8][1] = [0.1, 0.0, 0.0, 0.0]
     shares[9][0] = [0.0, 0.0, 0.0, 0.0]
+    shares[7][1] = [0.1, 0.1, 0.1, 0.0]
     kept = [
         {"arm": "", "metric": f"class_{k}", "generation": g, "chain": chain, "value": value}
         for k, chains in shares.items()
@@ -406,8 +412,8 @@ def test_a_class_is_lost_where_it_stays_away():
     ]
     lost = lost_at(Record({}, pd.DataFrame(kept), pd.DataFrame()))
     assert np.isnan(lost[0][3]) and lost[1][3] == 2
-    assert (lost[1][8], lost[0][9]) == (1, 0) and np.isnan(lost[0][8])
-    assert lost.shape == (10, 2) and lost.isna().sum().sum() == 17
+    assert (lost[1][8], lost[0][9], lost[1][7]) == (1, 0, 5) and np.isnan(lost[0][8])
+    assert lost.shape == (10, 2) and lost.isna().sum().sum() == 16
     none = Record({}, pd.DataFrame(kept).assign(metric="sd"), pd.DataFrame({"arm": [""], "metric": ["sd"]}))
     with pytest.raises(ArchiveError, match="class_0"):
         lost_at(none)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ..archive import Record
 from ..vae.measure import directions as directions_of
+from ..vae.minority import rare_labels
 from . import DARK, LIVE, REGIME_COLOURS, REGIME_NAMES, band, labelled_panels, live_points, panels, use_style
 from .pictures import rows, sheet
 
@@ -72,7 +73,9 @@ def latent_densities(record: Record) -> Figure:
             x=latents.ravel(), ax=ax, color=colour, linewidth=1.7, label=f"g = {g}" if named else None, clip=(-3.2, 3.2)
         )
     ax.plot(x, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi), color=DARK, linewidth=1.1, linestyle=(0, (4, 3)))
-    ax.annotate("prior", (1.75, 0.09), xytext=(2.3, 0.25), fontsize=9, arrowprops={"arrowstyle": "-", "lw": 0.8})
+    ax.annotate(
+        "prior", (1.75, 0.09), xytext=(2.3, 0.25), fontsize=9, arrowprops={"arrowstyle": "-", "lw": 0.8, "color": DARK}
+    )
     ax.set(xlabel="posterior mean by the encoder of generation 0", ylabel="density", xlim=(-3.2, 3.2))
     ax.legend(loc="upper left")
     return figure
@@ -88,7 +91,7 @@ def directions(record: Record) -> Figure:
     spread.set(title="sd of the latents of 100 images", xlabel="generation", ylim=(0, None))
     spread.legend(loc="upper right")
     filled.plot(generations, directions_of(latents), "o-", color=SECOND, markersize=3.5)
-    filled.set(title="directions that they fill", xlabel="generation", ylim=(0, None))
+    filled.set(title="directions that the drawings fill", xlabel="generation", ylim=(0, None))
     filled.yaxis.get_major_locator().set_params(integer=True)
     for ax in (spread, filled):
         ax.xaxis.get_major_locator().set_params(integer=True)
@@ -191,15 +194,23 @@ def causes(records: Mapping[str, Record]) -> Figure:
 
 
 def minority(records: Mapping[str, Record]) -> Figure:
-    """Recall of the class of one per cent against overall accuracy, by regime."""
-    measures = {"minority_recall": "recall of the class of 1 %", "accuracy": "overall accuracy"}
-    figure, axes = _compared(records, measures, "regime", REGIME_COLOURS, REGIME_NAMES, sharey=True)
-    for ax, metric in zip(axes, measures, strict=True):
-        ax.set_ylim(0, 1)
-        for record in records.values():
-            chains = record.chains(metric)
-            ax.plot(chains, color=REGIME_COLOURS[record.manifest["regime"]], linewidth=0.7, alpha=0.7)
-    axes[1].legend(loc="lower left")
+    """Recall of the class of one per cent, a line a chain with its digit at the end; overall accuracy; by regime."""
+    figure, (rare, overall) = panels(2, height=3.3, sharey=True)
+    for record in records.values():
+        kind = record.manifest["regime"]
+        colour, end = REGIME_COLOURS[kind], record.generations[-1]
+        for digit, (_, recall) in zip(rare_labels(record), record.chains("minority_recall").items(), strict=True):
+            rare.plot(recall, color=colour, linewidth=1.3)
+            rare.annotate(digit, (end, recall[end]), (4, -3), textcoords="offset points", fontsize=9, color=colour)
+        band(overall, record, "accuracy", between="sd", colour=colour, label=REGIME_NAMES[kind])
+        overall.plot(record.chains("accuracy"), color=colour, linewidth=0.7, alpha=0.7)
+    rare.set(title="recall of the class of 1 %", ylim=(0, 1))
+    overall.set(title="overall accuracy")
+    for ax in (rare, overall):
+        ax.set_xlabel("generation")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    overall.legend(loc="lower left")
+    labelled_panels((rare, overall))
     return figure
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..archive import Record
+from ..archive import ArchiveError, Record
 from ..datasets import ImageSet
 from ..features import Classifier, train_classifier
 from ..recursion import stream
@@ -69,8 +69,10 @@ def make_rare(data: ImageSet, share: float, rng: np.random.Generator) -> tuple[I
 
 
 def rare_labels(record: Record) -> list[int]:
-    """Which digit is rare in each chain of a record of study ``minority-…``: the seed decides it."""
+    """Which digit is rare in each chain of a record, by its seed; raises `ArchiveError` where none is."""
     said = record.manifest
+    if not said["config"]["rare"]:
+        raise ArchiveError(f"no digit is rare in {record.name}")
     sources = (stream((said["seed"], 0, chain), 0, "source") for chain in range(said["chains"]))
     return [_drawn(rng, DIGITS) for rng in sources]
 
