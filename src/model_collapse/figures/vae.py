@@ -186,8 +186,9 @@ def by_regime(records: Mapping[str, Record]) -> Figure:
 
 
 def causes(records: Mapping[str, Record]) -> Figure:
-    """Spread of the latents and of the pixels where the synthetic set is a stream, a finite set, or black and white."""
+    """Latents, pixels and Fréchet distance where the synthetic set is a stream, a finite set, or black and white."""
     measures = {"latent_sd_2000": "sd of the latents", "pixel_variance": "variance of the pixels"}
+    measures |= {"frechet": "Fréchet distance"}
     figure, axes = _compared(records, measures, "variant", VARIANT_COLOURS, VARIANT_NAMES)
     axes[0].legend(loc="lower left")
     return figure
