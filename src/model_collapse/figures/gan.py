@@ -79,7 +79,9 @@ def by_loop(records: Mapping[str, Record], again: bool = False) -> Figure:
             some = next(iter(records.values()))
             ax.axhline(some.at(f"{name}_human", 0)["mean"], color="#8a929c", linewidth=1, linestyle=":")
         ax.set(title=MEASURES[name])
-        if name != "spectral_excess":
+        if name == "frechet":
+            ax.set_yscale("log")
+        elif name != "spectral_excess":
             ax.set_ylim(0, None)
         ax.xaxis.get_major_locator().set_params(integer=True)
     for ax in axes if again else axes[-3:]:
@@ -94,8 +96,14 @@ def _known(records: Mapping[str, Record]) -> set[str]:
 
 
 def paths(records: Mapping[str, Record]) -> Figure:
-    """Precision against recall: each loop's way from generation 0 on, chains as thin lines, the cross is human."""
-    figure, (ax,) = panels(1, height=4.2, width=5.4)
+    """Precision against recall: each loop's way from generation 0 on, chains as thin lines, the cross is human.
+
+    A square marks the last generation. Precision begins where the lowest of them does.
+    """
+    figure, (ax,) = panels(1, height=4.6, width=5.8)
+    some = next(iter(records.values()))
+    human = [some.at(f"{name}_human", 0)["mean"] for name in ("recall", "precision")]
+    lowest = min(human[1], *(record.chains("precision").to_numpy().min() for record in records.values()))
     for study, record in records.items():
         label, colour = LOOPS[study]
         precision, recall = (record.chains(name) for name in ("precision", "recall"))
@@ -103,13 +111,10 @@ def paths(records: Mapping[str, Record]) -> Figure:
             ax.plot(recall[chain], precision[chain], color=colour, linewidth=0.7, alpha=0.6)
         middle = (recall.mean(axis=1), precision.mean(axis=1))
         ax.plot(*middle, "o-", color=colour, markersize=4, label=label)
-        ax.annotate(f"g = {recall.index[-1]}", (middle[0].iloc[-1], middle[1].iloc[-1]), fontsize=8.5, color=colour,
-                    xytext=(4, 4), textcoords="offset points")  # fmt: skip
-    some = next(iter(records.values()))
-    ax.plot(some.at("recall_human", 0)["mean"], some.at("precision_human", 0)["mean"], "x", color=DARK,
-            markersize=8, label="human against human")  # fmt: skip
-    ax.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1))
-    ax.legend(loc="lower right")
+        ax.plot(middle[0].iloc[-1], middle[1].iloc[-1], "s", color=colour, markersize=8)
+    ax.plot(*human, "x", color=DARK, markersize=8, label="human against human")
+    ax.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1), ylim=(np.floor(20 * lowest) / 20, 1.005))
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
