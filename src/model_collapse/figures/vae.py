@@ -195,24 +195,41 @@ def causes(records: Mapping[str, Record]) -> Figure:
 
 
 def minority(records: Mapping[str, Record]) -> Figure:
-    """Recall of the class of one per cent, a line a chain with its digit at the end; overall accuracy; by regime."""
+    """Recall of the class of one per cent, a line a chain with its digit at the end; overall accuracy; by regime.
+
+    Chains that end near each other share a label.
+    """
     figure, (rare, overall) = panels(2, height=3.3, sharey=True)
-    for record in records.values():
+    for column, record in enumerate(records.values()):
         kind = record.manifest["regime"]
         colour, end = REGIME_COLOURS[kind], record.generations[-1]
-        for digit, (_, recall) in zip(rare_labels(record), record.chains("minority_recall").items(), strict=True):
-            rare.plot(recall, color=colour, linewidth=1.3)
-            rare.annotate(digit, (end, recall[end]), (4, -3), textcoords="offset points", fontsize=9, color=colour)
+        recall = record.chains("minority_recall")
+        rare.plot(recall, color=colour, linewidth=1.3)
+        for height, digits in _close(recall.loc[end], rare_labels(record)):
+            rare.annotate(digits, (end, height), (4 + 14 * column, -3), textcoords="offset points", fontsize=9,
+                          color=colour)  # fmt: skip
         band(overall, record, "accuracy", between="sd", colour=colour, label=REGIME_NAMES[kind])
         overall.plot(record.chains("accuracy"), color=colour, linewidth=0.7, alpha=0.7)
-    rare.set(title="recall of the class of 1 %", ylim=(0, 1))
+    rare.set(title="recall of the class of 1 %", ylim=(-0.04, 1), xlim=(None, end * 1.3))
     overall.set(title="overall accuracy")
     for ax in (rare, overall):
         ax.set_xlabel("generation")
         ax.xaxis.get_major_locator().set_params(integer=True)
+    rare.set_xticks(range(end + 1))
     overall.legend(loc="lower left")
     labelled_panels((rare, overall))
     return figure
+
+
+def _close(ends: Sequence[float], names: Sequence[int], apart: float = 0.04) -> list[tuple[float, str]]:
+    """Heights and labels, those nearer to the one below than `apart` made one."""
+    groups = []
+    for end, name in sorted(zip(ends, names, strict=True)):
+        if groups and end - groups[-1][-1][0] < apart:
+            groups[-1].append((end, name))
+        else:
+            groups.append([(end, name)])
+    return [(np.mean([end for end, _ in some]), " ".join(map(str, sorted(n for _, n in some)))) for some in groups]
 
 
 def _compared(
