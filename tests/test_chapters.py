@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from conftest import ROOT, notebook
 
-from model_collapse.book import pages, prose
+from model_collapse.book import animation, pages, prose, showing
 
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -30,6 +31,30 @@ def test_a_chapter_has_parameters_and_short_cells(chapter: Path) -> None:
     for cell in cells:
         lines = "".join(cell["source"]).splitlines()
         assert len(lines) <= 30, f"{chapter.name}: a code cell of {len(lines)} lines begins {lines[0]!r}"
+
+
+def unseen(source: str) -> list[str]:
+    """Calls that return a table or an animation before the last statement of a cell, where nobody sees them."""
+    returns = vars(showing) | vars(animation)
+    given = {name for name, x in returns.items() if getattr(x, "__annotations__", {}).get("return") == "HTML"}
+    calls = [node.value for node in ast.parse(source).body[:-1] if isinstance(node, ast.Expr)]
+    return [call.func.id for call in calls if isinstance(call, ast.Call) and getattr(call.func, "id", "") in given]
+
+
+@each_chapter
+def test_what_a_cell_shows_is_its_last_statement(chapter: Path) -> None:
+    for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            assert not unseen("".join(cell["source"]))
+
+
+def test_a_table_that_nobody_sees_is_named() -> None:
+    assert unseen("comparison([], [])\nverdict_table(rows, [])\nanimation([], [], '')\nx = 1") == [
+        "comparison",
+        "verdict_table",
+        "animation",
+    ]
+    assert not unseen("x = 1\ncomparison([], [])")
 
 
 @each_chapter
